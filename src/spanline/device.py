@@ -1,0 +1,63 @@
+"""Where tensors live and how their arithmetic is done: device, threads, precision, determinism, peak memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+from typing import Any, Literal
+
+import torch
+
+from spanline.errors import SpanlineError
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+def prepare(name: str, num_threads: int, precision: Precision, deterministic: bool) -> torch.device:
+    """The device that `runtime.device` names, with torch set up for it. Call once, before the first tensor.
+
+    `num_threads` counts CPU threads, 0 = one for each core this process may use; they change no result
+    (`model.SteadyLayerNorm` sees to that).
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once: sums in a fixed order
+    torch.set_num_threads(num_threads or _num_cores())
+    torch.use_deterministic_algorithms(deterministic)
+    debugging: Any = torch.utils.deterministic
+    debugging.fill_uninitialized_memory = False  # would write over every new tensor, to find bugs
+    device = _find(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return device
+
+
+def _find(name: str) -> torch.device:
+    if name == "auto":
+        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        what = f"'runtime.device' is {name!r}, which torch can't use here ({str(error).splitlines()[0]})"
+        raise SpanlineError("params.yaml", what, "set it to auto, cpu, cuda, cuda:1 or mps") from None
+    return device
+
+
+def arithmetic(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
+    """The context of a forward pass: bfloat16 runs matrix products in bfloat16 and keeps weights in float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def _num_cores() -> int:
+    """Those that this process may use: a container or taskset may allow fewer than the machine has."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that was in use so far: the GPU's for a GPU, else the whole process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

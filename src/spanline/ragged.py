@@ -1,0 +1,67 @@
+"""Rows of different lengths as one flat array and bounds, the form that both numpy and parquet like.
+
+Legend: R rows, V values. Row r of a ragged array is `values_V[bounds_R1[r]:bounds_R1[r + 1]]`.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import pyarrow as pa
+
+
+@dataclass(frozen=True)
+class Ragged:
+    """`values` (V,) of any dtype; `bounds` (R + 1,) int64, rising from 0 to V."""
+
+    values: np.ndarray[Any, Any]
+    bounds: np.ndarray[Any, Any]
+
+    def __len__(self) -> int:
+        return len(self.bounds) - 1
+
+    def __getitem__(self, row: int) -> np.ndarray[Any, Any]:
+        return self.values[self.bounds[row] : self.bounds[row + 1]]
+
+    @property
+    def lengths(self) -> np.ndarray[Any, Any]:
+        """(R,) int64."""
+        return np.diff(self.bounds)
+
+    def take(self, rows: np.ndarray[Any, Any]) -> Ragged:
+        """The ragged array of the rows `rows`, in that order."""
+        lengths = self.lengths[rows]
+        return Ragged(self.values[ranges(self.bounds[:-1][rows], lengths)], bounds_of(lengths))
+
+    @staticmethod
+    def from_arrow(column: pa.ChunkedArray) -> Ragged:
+        """A list column without nulls, without copying the values of a single chunk."""
+        array = column.combine_chunks() if column.num_chunks != 1 else column.chunk(0)
+        if isinstance(array, pa.ChunkedArray):  # combine_chunks of no chunk at all
+            array = pa.concat_arrays(array.chunks) if array.num_chunks else pa.array([], column.type)
+        bounds = array.offsets.to_numpy(zero_copy_only=False).astype(np.int64)
+        values = array.values.slice(bounds[0], bounds[-1] - bounds[0]).to_numpy(zero_copy_only=False)
+        return Ragged(values, bounds - bounds[0])
+
+    def to_arrow(self, value_type: pa.DataType) -> pa.ListArray:
+        """A list column of `value_type`."""
+        values = pa.array(np.ascontiguousarray(self.values), type=value_type)
+        return pa.ListArray.from_arrays(pa.array(self.bounds.astype(np.int32)), values)
+
+
+def bounds_of(lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """(R,) lengths -> (R + 1,) int64 bounds."""
+    bounds = np.zeros(len(lengths) + 1, dtype=np.int64)
+    np.cumsum(lengths, out=bounds[1:])
+    return bounds
+
+
+def ranges(starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.ndarray[Any, Any]:
+    """The concatenation of `arange(start, start + length)` over the rows, (V,) int64.
+
+    `ranges([5, 9], [3, 2])` is `[5, 6, 7, 9, 10]`.
+    """
+    bounds = bounds_of(lengths)
+    return np.arange(bounds[-1]) + np.repeat(np.asarray(starts, dtype=np.int64) - bounds[:-1], lengths)

@@ -1,0 +1,237 @@
+"""Section `download` of params.yaml, and how a source becomes the three splits on disk."""
+
+from __future__ import annotations
+
+import functools
+from collections.abc import Callable, Iterable, Iterator, Mapping
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from tempfile import TemporaryDirectory
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from spanline import examples, fetch, hub, sampling, squad
+from spanline.errors import SpanlineError
+from spanline.examples import Counts
+from spanline.files import sha256, to_json, write_text
+from spanline.params import Section
+from spanline.squad import Example
+from spanline.synthetic import corpus
+
+Split = Literal["train", "calibration", "validation"]
+SPLITS: tuple[Split, ...] = ("train", "calibration", "validation")
+Sha256 = Annotated[str, Field(pattern=r"^[0-9a-f]{64}$")]
+
+
+class SyntheticSource(Section):
+    """The corpus that Spanline makes itself; it ends with a whole article, so a split holds a few questions more."""
+
+    seed: int
+    train_questions: Annotated[int, Field(ge=1)]
+    calibration_questions: Annotated[int, Field(ge=0)]  # 0 = no calibration split
+    validation_questions: Annotated[int, Field(ge=1)]
+
+
+class SourceFile(Section):
+    """One file: a path, or a file://, http:// or https:// URL."""
+
+    path: str
+    sha256: Sha256 | None  # null = unchecked, for paths only
+
+
+class FilesSource(Section):
+    """SQuAD as files."""
+
+    train: SourceFile
+    validation: SourceFile
+    format: Literal["auto", "squad", "jsonl", "parquet"]  # auto = by the end of the name
+    licence: str  # recorded in dataset.json
+
+
+class Rows(Section):
+    """Questions a split, as the hub's page states them."""
+
+    train: Annotated[int, Field(ge=1)]
+    validation: Annotated[int, Field(ge=1)]
+
+
+class HubSource(Section):
+    """A data set of the Hugging Face hub in squad_v2's layout."""
+
+    name: str
+    revision: Annotated[str, Field(pattern=r"^[0-9a-f]{40}$")]  # a commit, never a branch: branches move
+    rows: Rows | None  # checked; null = unchecked
+    licence: str  # recorded in dataset.json
+
+
+class Limits(Section):
+    """At most so many questions a split, whole articles; null = all."""
+
+    train: Annotated[int, Field(ge=1)] | None
+    calibration: Annotated[int, Field(ge=1)] | None
+    validation: Annotated[int, Field(ge=1)] | None
+
+
+class Download(Section):
+    """Section `download`."""
+
+    source: Literal["synthetic", "files", "hub"]
+    seed: int  # chooses the articles of limits and of the calibration split
+    limits: Limits
+    calibration_fraction: Annotated[float, Field(ge=0, lt=1)]  # of train's questions; synthetic makes its own split
+    synthetic: SyntheticSource
+    files: FilesSource
+    hub: HubSource
+
+
+Opener = Callable[[], Iterator[Example]]  # opens a split anew each time
+
+
+@dataclass(frozen=True)
+class Source:
+    """Where examples come from. `read` says what was read, by checksum, without paths of this machine."""
+
+    splits: Mapping[Split, Opener]
+    read: Mapping[str, Any]
+    licence: str
+
+
+def write_splits(settings: Download, folder: Path, progress_every_s: float) -> dict[Split, Counts]:
+    """Write train, calibration and validation.parquet and dataset.json into `folder`; the counts per split.
+
+    Raises SpanlineError for a mistake in the source and for an empty train or validation split.
+    """
+    with TemporaryDirectory(dir=folder) as downloads:
+        source = _open(settings, Path(downloads), progress_every_s)
+        splits = _with_calibration(source.splits, settings)
+        counts = {split: _write_split(splits[split], split, settings, folder) for split in SPLITS}
+    write_text(folder / "dataset.json", to_json(_description(settings, source, counts, folder)))
+    return counts
+
+
+def _open(settings: Download, downloads: Path, progress_every_s: float) -> Source:
+    if settings.source == "synthetic":
+        return _synthetic(settings.synthetic)
+    if settings.source == "files":
+        return _files(settings.files, downloads, progress_every_s)
+    return _hub(settings.hub)
+
+
+def _synthetic(settings: SyntheticSource) -> Source:
+    sizes = (settings.train_questions, settings.calibration_questions, settings.validation_questions)
+    openers = {split: _synthetic_opener(split, settings.seed, size) for split, size in zip(SPLITS, sizes, strict=True)}
+    return Source(openers, settings.model_dump(), "made by Spanline from a seed; no text of anyone else")
+
+
+def _synthetic_opener(split: Split, seed: int, size: int) -> Opener:
+    return lambda: corpus.examples(split, seed, size) if size else iter(())
+
+
+def _files(settings: FilesSource, downloads: Path, progress_every_s: float) -> Source:
+    splits: dict[Split, Opener] = {}
+    read: dict[str, Any] = {}
+    given: dict[Split, SourceFile] = {"train": settings.train, "validation": settings.validation}
+    for split, file in given.items():
+        local = fetch.fetch(file.path, file.sha256, downloads / split, progress_every_s)
+        kind = _format(settings.format, local)
+        splits[split] = _file_opener(kind, local, fetch.without_secrets(file.path))
+        read[split] = {"file": fetch.public_name(file.path), "format": kind, "sha256": sha256(local)}
+    return Source(splits, read, settings.licence)
+
+
+_FORMATS = {".json": "squad", ".jsonl": "jsonl", ".parquet": "parquet"}
+
+
+def _format(name: str, path: Path) -> str:
+    if name != "auto":
+        return name
+    if path.suffix not in _FORMATS:
+        todo = f"set download.files.format to {', '.join(_FORMATS.values())}"
+        raise SpanlineError(path.name, f"its name ends in none of {', '.join(_FORMATS)}", todo)
+    return _FORMATS[path.suffix]
+
+
+def _file_opener(kind: str, path: Path, origin: str) -> Opener:
+    if kind == "jsonl":
+        return lambda: squad.read_jsonl(path, origin)
+    if kind == "parquet":
+        return lambda: examples.read_foreign(path, origin)
+    # official JSON is parsed in memory anyway, so the examples stay there: they are read up to three times
+    load = functools.cache(lambda: list(squad.read_official(path, origin)))
+    return lambda: iter(load())
+
+
+def _hub(settings: HubSource) -> Source:
+    dataset = hub.load_dataset(settings.name, settings.revision)
+    openers: dict[Split, Opener] = {}
+    read: dict[str, Any] = {"name": settings.name, "revision": settings.revision}
+    rows = settings.rows.model_dump() if settings.rows else {}
+    hub_splits: tuple[Split, ...] = ("train", "validation")
+    for split in hub_splits:
+        place = f"{settings.name} at {settings.revision}"
+        _check_hub_split(dataset, split, rows.get(split), place)
+        openers[split] = _hub_opener(dataset[split], f"{place}, {split}")
+        read[split] = {"records_sha256": squad.records_sha256(openers[split]())}
+    return Source(openers, read, settings.licence)
+
+
+def _check_hub_split(dataset: Any, split: str, expected: int | None, place: str) -> None:
+    if split not in dataset:
+        todo = "name a data set that has both train and validation"
+        raise SpanlineError(place, f"has no split '{split}', only {', '.join(dataset)}", todo)
+    examples.check_columns(dataset[split].column_names, f"{place}, {split}")
+    found = dataset[split].num_rows
+    if expected is not None and found != expected:
+        todo = "check name and revision, or set download.hub.rows if you trust it"
+        raise SpanlineError(place, f"{split} has {found:,} rows, expected {expected:,}", todo)
+
+
+def _hub_opener(dataset: Any, origin: str) -> Opener:
+    return lambda: examples.from_batches(dataset.with_format("arrow").iter(examples.ROWS_PER_GROUP), origin)
+
+
+def _with_calibration(splits: Mapping[Split, Opener], settings: Download) -> Mapping[Split, Opener]:
+    """Split calibration off train by article, before any limit: so it is the same whatever train's limit is."""
+    if "calibration" in splits:
+        return splits
+    if not settings.calibration_fraction:
+        return {**splits, "calibration": lambda: iter(())}
+    sizes = sampling.article_sizes(splits["train"]())
+    questions = round(settings.calibration_fraction * sizes.total())
+    titles = sampling.choose_articles(sizes, questions, settings.seed, "calibration")
+    return {
+        "train": lambda: sampling.leave(splits["train"](), titles),
+        "calibration": lambda: sampling.keep(splits["train"](), titles),
+        "validation": splits["validation"],
+    }
+
+
+def _write_split(open_split: Opener, split: Split, settings: Download, folder: Path) -> Counts:
+    counts = examples.write(folder / f"{split}.parquet", _limited(open_split, split, settings))
+    if not counts.questions and split != "calibration":
+        todo = "bring more articles, or lower download.calibration_fraction (0 = no calibration split)"
+        raise SpanlineError(f"split {split}", "is empty", todo)
+    return counts
+
+
+def _limited(open_split: Opener, split: Split, settings: Download) -> Iterable[Example]:
+    limit: int | None = getattr(settings.limits, split)
+    if limit is None:
+        return open_split()
+    titles = sampling.choose_articles(sampling.article_sizes(open_split()), limit, settings.seed, "limit")
+    return sampling.keep(open_split(), titles)
+
+
+def _description(settings: Download, source: Source, counts: dict[Split, Counts], folder: Path) -> dict[str, Any]:
+    return {
+        "source": settings.source,
+        "read": source.read,
+        "licence": source.licence,
+        "seed": settings.seed,
+        "limits": settings.limits.model_dump(),
+        "calibration_fraction": None if settings.source == "synthetic" else settings.calibration_fraction,
+        "splits": {
+            split: {**asdict(counts[split]), "sha256": sha256(folder / f"{split}.parquet")} for split in SPLITS
+        },
+    }

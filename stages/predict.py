@@ -1,0 +1,39 @@
+"""Predict: features + model -> the raw start and end logits of every token; decides nothing."""
+
+import argparse
+from pathlib import Path
+
+from spanline import console, device, environment, features, files, inference, logits, model, params
+from spanline.runtime import Runtime
+from spanline.shards import ShardWriter
+
+SECTION, PARAMS = "predict", inference.PredictParams
+
+
+def main() -> None:
+    """Load, predict shard by shard, write."""
+    parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
+    parser.add_argument("--features", type=Path, required=True, help="features of one split, in")
+    parser.add_argument("--model", type=Path, required=True, help="what the train stage wrote, in")
+    parser.add_argument("--out", type=Path, required=True, help="logits, a row a feature in the features' order, out")
+    args = parser.parse_args()
+    environment.require(args.params, "torch", "transformers")
+    p = params.load(args.params, SECTION, PARAMS)
+    runtime = params.load(args.params, "runtime", Runtime)
+
+    manifest = features.manifest(args.features)
+    where = device.prepare(runtime.device, runtime.workers, p.precision, p.deterministic)
+    spans = model.load(args.model)
+    model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
+    with files.new_folder(args.out) as out:
+        writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
+        for table in inference.tables(spans, manifest, p, where, runtime.progress_every_s):
+            writer.write(table)
+        made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
+        writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
+    console.say(f"{manifest.rows:,} features -> {args.out}")
+
+
+if __name__ == "__main__":
+    console.run(main)

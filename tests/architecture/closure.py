@@ -1,0 +1,42 @@
+"""The modules of ours that a stage imports, directly or not, read off the source without running it."""
+
+from __future__ import annotations
+
+import ast
+from pathlib import Path
+
+ROOT = Path(__file__).resolve().parents[2]
+
+
+def closure(script: Path) -> set[str]:
+    """Paths from the root, of `script` and of every file under src/ that it imports, imports in functions included."""
+    found: set[Path] = set()
+    queue = [script]
+    while queue:
+        path = queue.pop()
+        if path not in found:
+            found.add(path)
+            queue += [file for name in _imported(path) for file in _files(name)]
+    return {str(path.relative_to(ROOT)) for path in found if path.stat().st_size}  # an empty __init__.py can't matter
+
+
+def _imported(path: Path) -> list[str]:
+    names: list[str] = []
+    for node in ast.walk(ast.parse(path.read_text(encoding="utf-8"))):
+        if isinstance(node, ast.Import):
+            names += [alias.name for alias in node.names]
+        elif isinstance(node, ast.ImportFrom):
+            assert node.level == 0, f"{path}: relative import; write it out, the closure reads names"
+            names += [str(node.module)] + [f"{node.module}.{alias.name}" for alias in node.names]
+    return names
+
+
+def _files(module: str) -> list[Path]:
+    """The files that importing `module` runs: its own and its packages' __init__.py; none for other people's."""
+    top, *rest = module.split(".")
+    if top != "spanline":
+        assert top != "stages", "a stage imports another stage; they talk through files"
+        return []
+    folders = [ROOT / "src" / "spanline" / Path(*rest[:depth]) for depth in range(len(rest) + 1)]
+    files = [folder / "__init__.py" for folder in folders] + [folders[-1].with_suffix(".py")]
+    return [file for file in files if file.is_file()]

@@ -1,0 +1,17 @@
+"""Fixtures for all tests."""
+
+from __future__ import annotations
+
+import os
+from pathlib import Path
+
+import pytest
+
+
+@pytest.fixture(scope="session")
+def shared() -> Path:
+    """The folder with the real SQuAD v2 files (SPANLINE_SHARED); tests that need it are skipped where it is absent."""
+    folder = Path(os.environ.get("SPANLINE_SHARED", Path(__file__).parents[2] / "shared"))
+    if not folder.is_dir():
+        pytest.skip(f"there is no {folder}; SPANLINE_SHARED names the folder that holds squad_v2/")
+    return folder

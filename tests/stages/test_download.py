@@ -1,0 +1,195 @@
+"""The download stage as the shell sees it: exit code, last line, and exactly which files are left."""
+
+from __future__ import annotations
+
+import json
+import os
+import signal
+import subprocess
+import sys
+import threading
+from collections.abc import Iterator
+from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spanline import examples, squad
+from spanline.files import sha256
+
+ROOT = Path(__file__).parents[2]
+TINY = ROOT / "tests" / "data" / "tiny-squad.json"
+FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
+
+
+def write_params(folder: Path, **changes: Any) -> Path:
+    """params.yaml with the tiny set as `files`; changes replace keys of section download."""
+    file = {"path": str(TINY), "sha256": None}
+    download = {
+        "source": "files",
+        "seed": 17,
+        "limits": {"train": None, "calibration": None, "validation": None},
+        "calibration_fraction": 0.3,
+        "synthetic": {"seed": 5, "train_questions": 100, "calibration_questions": 30, "validation_questions": 30},
+        "files": {"train": file, "validation": file, "format": "auto", "licence": "ours"},
+        "hub": {"name": "a/b", "revision": "0" * 40, "rows": None, "licence": "theirs"},
+    }
+    content = {
+        "download": {**download, **changes},
+        "environment": {name: version(name) for name in ("pyarrow", "datasets")},
+        "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 5.0, "checkpoint_every_min": 5.0},
+    }
+    path = folder / "params.yaml"
+    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    return path
+
+
+def command(params: Path, out: Path) -> list[str]:
+    return [sys.executable, "-m", "stages.download", "--params", str(params), "--out", str(out)]
+
+
+def environment() -> dict[str, str]:
+    return {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)]), "no_proxy": "127.0.0.1"}
+
+
+def run(params: Path, out: Path) -> tuple[int, list[str]]:
+    """Exit code and the lines of stderr."""
+    done = subprocess.run(
+        command(params, out), cwd=ROOT, env=environment(), capture_output=True, text=True, timeout=100, check=False
+    )
+    assert done.stdout == ""
+    return done.returncode, done.stderr.splitlines()
+
+
+def names(folder: Path) -> set[str]:
+    return {path.name for path in folder.iterdir()}
+
+
+def test_files(tmp_path: Path) -> None:
+    code, lines = run(write_params(tmp_path), tmp_path / "data" / "squad")
+    assert code == 0
+    assert names(tmp_path) == {"params.yaml", "data"}
+    assert names(tmp_path / "data") == {"squad"}
+    assert names(tmp_path / "data" / "squad") == FILES
+    assert [line.partition(":")[0] for line in lines[:3]] == ["train", "calibration", "validation"]
+    assert lines[2] == "validation: 39 questions in 4 articles, 32 answerable, 7 not"
+    assert lines[3].startswith("done in ")
+    validation = examples.read(tmp_path / "data" / "squad" / "validation.parquet")
+    assert list(validation) == list(squad.read_official(TINY, str(TINY)))
+
+
+def test_synthetic_replaces_an_older_folder(tmp_path: Path) -> None:
+    out = tmp_path / "squad"
+    out.mkdir()
+    (out / "old.parquet").touch()
+    code, _ = run(write_params(tmp_path, source="synthetic"), out)
+    assert code == 0
+    assert names(out) == FILES
+    assert json.loads((out / "dataset.json").read_text(encoding="utf-8"))["source"] == "synthetic"
+
+
+def test_a_broken_file_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> None:
+    content = json.loads(TINY.read_text(encoding="utf-8"))
+    content["data"][1]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
+    broken = tmp_path / "broken.json"
+    broken.write_text(json.dumps(content), encoding="utf-8")
+    file = {"path": str(broken), "sha256": None}
+    files = {"train": {"path": str(TINY), "sha256": None}, "validation": file, "format": "auto", "licence": "ours"}
+    code, lines = run(write_params(tmp_path, files=files), tmp_path / "out" / "squad")
+    assert code == 1
+    assert lines == [
+        f"error: {broken}, article 'Japanese_Alps_Club', paragraph 1, question 'inside-a-hyphenated-word', answer 1: "
+        "'text' is 'Kyoto' but the context has 'yoto-' at 'answer_start' 59; the text first stands at 58: "
+        "offsets count characters (code points) of the context, not bytes"
+    ]
+    assert names(tmp_path / "out") == set()
+
+
+def test_an_older_folder_survives_a_failure(tmp_path: Path) -> None:
+    out = tmp_path / "squad"
+    assert run(write_params(tmp_path), out)[0] == 0
+    before = sha256(out / "dataset.json")
+    missing = {"path": "none.json", "sha256": None}
+    files = {"train": missing, "validation": missing, "format": "auto", "licence": "ours"}
+    code, lines = run(write_params(tmp_path, files=files), out)
+    assert code == 1
+    todo = "mend the path; it counts from where the stage runs"
+    assert lines == [f"error: none.json: there is no such file; {todo}"]
+    assert names(tmp_path) == {"params.yaml", "squad"}
+    assert sha256(out / "dataset.json") == before
+
+
+def test_another_version_of_pyarrow(tmp_path: Path) -> None:
+    path = write_params(tmp_path)
+    path.write_text(path.read_text(encoding="utf-8").replace(version("pyarrow"), "1.2.3"), encoding="utf-8")
+    code, lines = run(path, tmp_path / "squad")
+    assert code == 1
+    assert lines[-1].startswith(f"error: {path}: 'environment.pyarrow' is 1.2.3, installed is {version('pyarrow')}; ")
+    assert names(tmp_path) == {"params.yaml"}
+
+
+class Mirror(BaseHTTPRequestHandler):
+    """Sends the tiny set; under /half.json only its first half, and then nothing until the client goes."""
+
+    release = threading.Event()
+
+    def do_GET(self) -> None:
+        content = TINY.read_bytes()
+        self.send_response(200)
+        self.send_header("Content-Length", str(len(content)))
+        self.end_headers()
+        self.wfile.write(content[: len(content) // 2] if self.path == "/half.json" else content)
+        if self.path == "/half.json":
+            self.wfile.flush()
+            self.release.wait(60)
+
+    def log_message(self, *args: object) -> None:
+        pass
+
+
+@pytest.fixture
+def mirror() -> Iterator[str]:
+    Mirror.release.clear()
+    with ThreadingHTTPServer(("127.0.0.1", 0), Mirror) as server:
+        thread = threading.Thread(target=server.serve_forever)
+        thread.start()
+        yield f"http://127.0.0.1:{server.server_port}"
+        Mirror.release.set()
+        server.shutdown()
+        thread.join()
+
+
+def url_params(folder: Path, url: str) -> Path:
+    file = {"path": url, "sha256": sha256(TINY)}
+    return write_params(folder, files={"train": file, "validation": file, "format": "auto", "licence": "ours"})
+
+
+def test_a_url_leaves_only_the_splits(tmp_path: Path, mirror: str) -> None:
+    code, lines = run(url_params(tmp_path, f"{mirror}/tiny.json"), tmp_path / "squad")
+    assert code == 0
+    assert lines[0] == f"fetching {mirror}/tiny.json ({TINY.stat().st_size:,} bytes)"
+    assert names(tmp_path / "squad") == FILES
+    content = json.loads((tmp_path / "squad" / "dataset.json").read_text(encoding="utf-8"))
+    assert content["read"]["train"]["file"] == f"{mirror}/tiny.json"
+
+
+@pytest.mark.parametrize(
+    ("how", "code", "left"),
+    [(signal.SIGKILL, -signal.SIGKILL, {"params.yaml", ".squad.partial"}), (signal.SIGINT, 130, {"params.yaml"})],
+    ids=["kill", "ctrl-c"],
+)
+def test_a_stopped_stage_leaves_no_folder_and_runs_again(
+    tmp_path: Path, mirror: str, how: signal.Signals, code: int, left: set[str]
+) -> None:
+    params, out = url_params(tmp_path, f"{mirror}/half.json"), tmp_path / "squad"
+    with subprocess.Popen(command(params, out), cwd=ROOT, env=environment(), stderr=subprocess.PIPE) as stage:
+        assert stage.stderr is not None
+        assert stage.stderr.readline().startswith(b"fetching ")
+        stage.send_signal(how)
+        assert stage.wait(timeout=60) == code
+    assert names(tmp_path) == left
+    assert run(url_params(tmp_path, f"{mirror}/tiny.json"), out)[0] == 0
+    assert names(tmp_path) == {"params.yaml", "squad"}
