@@ -20,6 +20,7 @@ def main() -> None:
 
     settings = params.load(args.params, SECTION, PARAMS)
 
+    encoder.require_pins(settings)
     with files.new_folder(args.out) as folder:
         description = encoder.write_checkpoint(settings, folder)
     console.say(f"{description['name']}: {', '.join(description['files'])}")

@@ -23,6 +23,7 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "pyarrow", "datasets")
 
+    sources.require_pins(settings)
     with files.new_folder(args.out) as folder:
         counts = sources.write_splits(settings, folder, runtime.progress_every_s)
     for split, split_counts in counts.items():

@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from spanline import console, environment, examples, featurizing, features, params
+from spanline import console, environment, examples, features, featurizing, params
 from spanline.files import new_folder, sha256
 from spanline.runtime import Runtime
 from spanline.shards import ShardWriter

@@ -18,12 +18,12 @@ def main() -> None:
     parser.add_argument("--model", type=Path, required=True, help="what the train stage wrote, in")
     parser.add_argument("--out", type=Path, required=True, help="logits, a row a feature in the features' order, out")
     args = parser.parse_args()
-    environment.require(args.params, "torch", "transformers")
+    environment.require(args.params, "pyarrow", "torch", "transformers")
     p = params.load(args.params, SECTION, PARAMS)
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, runtime.workers, p.precision, p.deterministic)
+    where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
     spans = model.load(args.model)
     model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
     with files.new_folder(args.out) as out:

@@ -26,7 +26,7 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, runtime.workers, p.precision, p.deterministic)
+    where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
     spans = model.pretrained(args.checkpoint, p.seed, p.dropout)
     model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")
     data = training.read_features(manifest, spans.encoder.config.vocab_size)

@@ -7,6 +7,8 @@ from pathlib import Path
 
 import pytest
 
+from tests.tiny import make_encoder
+
 
 @pytest.fixture(scope="session")
 def shared() -> Path:
@@ -15,3 +17,8 @@ def shared() -> Path:
     if not folder.is_dir():
         pytest.skip(f"there is no {folder}; SPANLINE_SHARED names the folder that holds squad_v2/")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_encoder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_encoder(tmp_path_factory.mktemp("encoder") / "tiny")

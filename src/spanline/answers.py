@@ -73,7 +73,9 @@ def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
         return float(params.null_score_diff_threshold)
     if calibration.null_score_diff_threshold is None:
         what = "is 'calibrated', but there is no calibration split (download.calibration_fraction is 0)"
-        raise SpanlineError("params.yaml", f"postprocess.null_score_diff_threshold {what}", "set it to a number, as 0.0")
+        raise SpanlineError(
+            "params.yaml", f"postprocess.null_score_diff_threshold {what}", "set it to a number, as 0.0"
+        )
     return calibration.null_score_diff_threshold
 
 
@@ -97,7 +99,7 @@ def files(found: Sequence[Found], threshold: float, calibration: Calibration) ->
 def summary(predictions: dict[str, str], threshold: float) -> str:
     """The stage's last line."""
     num_blank = sum(not text for text in predictions.values())
-    return f"{len(predictions):,} questions: {num_blank:,} answered with \"\" at threshold {threshold:.4f} logits"
+    return f'{len(predictions):,} questions: {num_blank:,} answered with "" at threshold {threshold:.4f} logits'
 
 
 def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> dict[str, float]:

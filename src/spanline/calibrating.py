@@ -23,7 +23,14 @@ def calibrate(found: Sequence[Found], gold: Mapping[str, Sequence[str]], metric:
     """The content of calibration.json. Without questions: no threshold, and the plain logistic curve as probability."""
     usable = [f for f in found if f.spans]  # a question without a legal span is answered "" at any threshold
     if not usable:
-        return {"questions": 0, "metric": metric, "null_score_diff_threshold": None, "slope": 1.0, "intercept": 0.0, "fallback_reason": "no questions"}
+        return {
+            "questions": 0,
+            "metric": metric,
+            "null_score_diff_threshold": None,
+            "slope": 1.0,
+            "intercept": 0.0,
+            "fallback_reason": "no questions",
+        }
     score_diff = np.array([f.score_diff for f in usable])
     # "" earns 1 also for an answerable question whose gold answers all normalize to nothing
     is_answerable = np.array([any(map(normalize, gold[f.id])) for f in usable])

@@ -18,8 +18,8 @@ Precision = Literal["float32", "tf32", "bfloat16"]
 def prepare(name: str, num_threads: int, precision: Precision, deterministic: bool) -> torch.device:
     """The device that `runtime.device` names, with torch set up for it. Call once, before the first tensor.
 
-    `num_threads` counts CPU threads, 0 = one for each core this process may use; they change no result
-    (`model.SteadyLayerNorm` sees to that).
+    `num_threads` counts CPU threads, 0 = one for each core this process may use. It shapes the last bits of results
+    (the gradients of layer norms are summed thread by thread, for one): a tracked param, not `runtime.workers`.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once: sums in a fixed order
     torch.set_num_threads(num_threads or _num_cores())

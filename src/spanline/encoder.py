@@ -52,7 +52,7 @@ class PathSource(Section):
     """A local folder in the Hugging Face layout."""
 
     folder: str
-    sha256: dict[str, Sha256]  # file -> expected checksum; {} = unchecked
+    sha256: dict[str, Sha256]  # file -> expected checksum; the stage refuses if a file that counts has none
 
 
 class HubSource(Section):
@@ -88,6 +88,17 @@ def write_checkpoint(settings: Checkpoint, folder: Path) -> dict[str, Any]:
     description = {**origin, "source": settings.source, "files": {name: sha256(folder / name) for name in names}}
     (folder / "checkpoint.json").write_text(to_json(description), encoding="utf-8")
     return description
+
+
+def require_pins(settings: Checkpoint) -> None:
+    """Refuse a local folder's file without a checksum: DVC tracks the pin, so no edit goes unnoticed."""
+    if settings.source != "path":
+        return
+    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+        path = Path(settings.path.folder) / name
+        if name not in settings.path.sha256 and path.is_file():
+            what = f"checkpoint.path.sha256 has no '{name}', so an edit of {path} would go unnoticed"
+            raise SpanlineError("params.yaml", what, f"add {name}: {sha256(path)}")
 
 
 def _locate(settings: Checkpoint) -> tuple[Path, dict[str, str]]:

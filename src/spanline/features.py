@@ -24,7 +24,7 @@ Array = np.ndarray[Any, Any]
 
 @dataclass(frozen=True)
 class Features:
-    """N features, those of one example adjacent and in the order of the context. Positions count tokens of the feature."""
+    """N features, those of one example adjacent, in the order of the context. Positions count the feature's tokens."""
 
     ids: pa.StringArray | pa.ChunkedArray  # (N,) the question's id
     window: Array  # (N,) uint16; number of the feature within its example, from 0
@@ -112,7 +112,9 @@ def manifest_of(folder: Path, squad: Path) -> Manifest:
     """The manifest of `folder`; SpanlineError unless its features were cut from the split file `squad`."""
     found = manifest(folder)
     if found.made_from["squad"] != sha256(squad):
-        raise SpanlineError(folder, f"holds features of another split than {squad}", "cut them anew: dvc repro featurize")
+        raise SpanlineError(
+            folder, f"holds features of another split than {squad}", "cut them anew: dvc repro featurize"
+        )
     return found
 
 

@@ -40,7 +40,8 @@ def check_room(params: FeaturizeParams, tokenizer: PairTokenizer, config: Path) 
     """Refuse, before any work, lengths that leave no room for context or that the model has no positions for."""
     room = params.max_length - tokenizer.template.num_special - params.max_question_length
     if params.doc_stride >= room:
-        what = f"featurize.doc_stride is {params.doc_stride}, but beside a question of {params.max_question_length} tokens"
+        question = f"a question of {params.max_question_length} tokens"
+        what = f"featurize.doc_stride is {params.doc_stride}, but beside {question}"
         todo = f"choose less than {max(room, 0)}" if room > 0 else "raise max_length or lower max_question_length"
         raise SpanlineError("params.yaml", f"{what} a feature has room for {max(room, 0)} context tokens", todo)
     positions = model_positions(config)
@@ -63,7 +64,16 @@ def model_positions(config: Path) -> int | None:
 
 
 # These count positions from the padding id + 1, so that many of their position embeddings are never used for text.
-_POSITIONS_AFTER_PADDING = {"roberta", "xlm-roberta", "xlm-roberta-xl", "camembert", "mpnet", "longformer", "esm", "mra"}
+_POSITIONS_AFTER_PADDING = {
+    "roberta",
+    "xlm-roberta",
+    "xlm-roberta-xl",
+    "camembert",
+    "mpnet",
+    "longformer",
+    "esm",
+    "mra",
+}
 
 
 def featurize(

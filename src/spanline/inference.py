@@ -33,6 +33,7 @@ class PredictParams(Section):
     tokens_per_batch: Annotated[int, Field(ge=1)]  # tokens a forward pass, padding included; bounds memory
     precision: Precision
     deterministic: bool  # only kernels that give the same bytes each time
+    num_threads: Annotated[int, Field(ge=0)]  # CPU threads; their number shapes the last bits of sums. 0 = all cores
 
 
 def tables(

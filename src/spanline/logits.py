@@ -1,4 +1,4 @@
-"""The logit shards: what the model said of every token of every feature, undecided. Rows stand in the features' order."""
+"""The logit shards: what the model said of every token of every feature, undecided, in the features' order."""
 
 from __future__ import annotations
 

@@ -313,7 +313,9 @@ def summary(report: Mapping[str, Mapping[str, float]]) -> str:
         if name in report:
             lines.append(_line(name.removeprefix("at_").replace("_", " "), report[name]))
     oracle = report["at_oracle_threshold"]
-    lines.append(f"{'oracle threshold':<22} exact {oracle['exact']:6.2f}  f1 {oracle['f1']:6.2f}  (tuned on this very set)")
+    lines.append(
+        f"{'oracle threshold':<22} exact {oracle['exact']:6.2f}  f1 {oracle['f1']:6.2f}  (tuned on this very set)"
+    )
     return "\n".join([*lines, _line("answers as written", report["answers"])])
 
 

@@ -13,7 +13,7 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
@@ -27,21 +27,6 @@ STOCK_HEAD = "qa_outputs"  # the head's name in the ...ForQuestionAnswering clas
 OWN_HEAD = "span_head"  # its name when transformers has no class of the same form: never half-loaded by mistake
 
 
-class SteadyLayerNorm(nn.LayerNorm):
-    """A layer norm whose gradients do not depend on the number of threads.
-
-    The fused kernel of the CPU sums the gradients of scale and shift by thread, and so in another order for another
-    number of threads: the only operation of the models that we tried to do so. Here scaling and shifting are
-    operations of their own, which torch sums in one order. Costs a few percent of a training step.
-    """
-
-    def forward(self, x: Tensor) -> Tensor:
-        if x.device.type != "cpu" or not torch.is_grad_enabled():
-            return super().forward(x)
-        plain = nn.functional.layer_norm(x, self.normalized_shape, None, None, self.eps)
-        return plain * self.weight if self.bias is None else torch.addcmul(self.bias, plain, self.weight)
-
-
 class SpanModel(nn.Module):
     """Encoder and span head. `encoder.config` describes the encoder."""
 
@@ -51,9 +36,6 @@ class SpanModel(nn.Module):
         self.head = nn.Linear(encoder.config.hidden_size, 2)
         self.takes_types = _takes_types(encoder)
         self.pad_token_id = int(encoder.config.pad_token_id or 0)
-        for module in encoder.modules():
-            if type(module) is nn.LayerNorm:
-                module.__class__ = SteadyLayerNorm
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
         """Start and end logits, (B, T) float32 each, of every token; those of padding mean nothing."""
@@ -181,7 +163,7 @@ def _encoder(folder: Path, config: Any, stage: str) -> Any:
         encoder, report = kind.from_pretrained(
             folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
         )
-    except (OSError, ValueError, RuntimeError) as error:
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
         raise SpanlineError(
             folder / WEIGHTS, f"does not load as {kind.__name__} ({_first_line(error)})", todo
         ) from None

@@ -16,7 +16,7 @@ from spanline.errors import SpanlineError
 
 
 class Section(BaseModel):
-    """Base of the typed sections: frozen, unknown keys refused, no conversion of types (an int may stand for a float)."""
+    """Base of the typed sections: frozen, unknown keys refused, no conversion (an int may stand for a float)."""
 
     model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
 
@@ -59,14 +59,18 @@ def check(path: Path, section: str, content: Any, model: type[S]) -> S:
 
 
 def _explain(path: Path, section: str, content: Any, model: type[Section], error: ValidationError) -> SpanlineError:
-    first = min(error.errors(), key=lambda e: _ORDER.get(e["type"], 1))  # a typo explains the missing key, so it goes first
+    first = min(
+        error.errors(), key=lambda e: _ORDER.get(e["type"], 1)
+    )  # a typo explains the missing key, so it goes first
     keys = [str(part) for part in first["loc"] if not str(part).startswith(("function", "literal", "constrained"))]
     name, value = ".".join([section, *keys]), first["input"]
     if first["type"] == "extra_forbidden":
         known = list(_model_at(model, keys[:-1]).model_fields)
         return SpanlineError(path, f"unknown key '{name}'", _nearest(keys[-1], known) or f"known: {', '.join(known)}")
     if first["type"] == "missing":
-        return SpanlineError(path, f"'{name}' is missing", "add it; the repository's params.yaml shows each key with its unit")
+        return SpanlineError(
+            path, f"'{name}' is missing", "add it; the repository's params.yaml shows each key with its unit"
+        )
     return SpanlineError(path, f"'{name}' is {value!r}, {_expectation(first)}", _fix(value))
 
 

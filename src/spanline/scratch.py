@@ -6,7 +6,6 @@ They live outside every output: DVC neither deletes nor caches them, and another
 from __future__ import annotations
 
 import hashlib
-import pickle
 import shutil
 import signal
 import sys
@@ -59,8 +58,8 @@ def load(folder: Path) -> dict[str, Any] | None:
     for path in reversed(_points(folder)):
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        except (OSError, RuntimeError, EOFError, ValueError, pickle.UnpicklingError) as error:
-            say(f"{path} is spoilt ({str(error).splitlines()[0]}): passed over")
+        except Exception as error:  # torch.load has no error of its own for a broken file
+            say(f"{path} is spoilt ({type(error).__name__}): passed over")
             continue
         return state
     return None

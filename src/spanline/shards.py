@@ -32,7 +32,7 @@ class Kind:
 
 @dataclass(frozen=True)
 class Manifest:
-    """The checked manifest of a shard folder. `sha256` identifies the whole folder, since it covers every shard's hash."""
+    """The checked manifest of a shard folder. `sha256` identifies the folder, since it covers every shard's hash."""
 
     folder: Path
     sha256: str

@@ -37,7 +37,7 @@ class SourceFile(Section):
     """One file: a path, or a file://, http:// or https:// URL."""
 
     path: str
-    sha256: Sha256 | None  # null = unchecked, for paths only
+    sha256: Sha256 | None  # null: the stage refuses, and says what to put here
 
 
 class FilesSource(Section):
@@ -108,6 +108,17 @@ def write_splits(settings: Download, folder: Path, progress_every_s: float) -> d
         counts = {split: _write_split(splits[split], split, settings, folder) for split in SPLITS}
     write_text(folder / "dataset.json", to_json(_description(settings, source, counts, folder)))
     return counts
+
+
+def require_pins(settings: Download) -> None:
+    """Refuse a file without a checksum, and say which to set: DVC tracks the pin, so no edit goes unnoticed."""
+    if settings.source != "files":
+        return
+    for split, file in (("train", settings.files.train), ("validation", settings.files.validation)):
+        path = fetch.local_path(file.path)
+        if file.sha256 is None and path is not None and path.is_file():
+            what = f"download.files.{split}.sha256 is null, so an edit of {file.path} would go unnoticed"
+            raise SpanlineError("params.yaml", what, f"set it to {sha256(path)}")
 
 
 def _open(settings: Download, downloads: Path, progress_every_s: float) -> Source:

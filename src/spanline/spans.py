@@ -1,14 +1,14 @@
 """The answer search: from the logits of a question's features to its best spans and its null score, exactly.
 
-A *legal span* of a feature is a pair of context tokens, start <= end, at most `max_answer_length` tokens long; under the
-max-context rule its start must also be the max-context occurrence of that token. Its score is start logit + end logit.
-The search is over all legal spans, not over the best starts x the best ends.
+A *legal span* of a feature is a pair of context tokens, start <= end, at most `max_answer_length` tokens long; under
+the max-context rule its start must also be the max-context occurrence of that token. Its score is start logit + end
+logit. The search is over all legal spans, not over the best starts x the best ends.
 
 Order of candidates, best first: higher score, then earlier feature, earlier start, earlier end.
 
 How it is exact without looking at every pair: let best(s) be the best score of the spans that start at s, a running
-maximum over the next `max_answer_length` end logits. If k starts have best(s) >= b, then the k best spans score >= b and
-so start where best(s) >= b. Only those starts are paired with their ends.
+maximum over the next `max_answer_length` end logits. If k starts have best(s) >= b, then the k best spans score >= b
+and so start where best(s) >= b. Only those starts are paired with their ends.
 
 Legend: Q questions, N features, C context tokens, K candidates.
 """
@@ -113,7 +113,7 @@ def _distinct(
     max_answer_length: int,
     max_context: bool,
 ) -> dict[int, list[Span]]:
-    """The n best texts of each question. Merging equal texts may leave fewer than n; then look deeper, for those only."""
+    """The n best texts of each question. Merging equal texts may leave fewer; then look deeper, for those only."""
     found: dict[int, list[Span]] = {}
     depth = n_best_size
     while len(questions):
@@ -130,7 +130,9 @@ def _merge(candidates: Candidates, contexts: list[str], n_best_size: int) -> lis
     columns = (candidates.start_char, candidates.end_char, candidates.start_logit, candidates.end_logit)
     starts, ends, start_logits, end_logits = (column.tolist() for column in columns)
     merged = []
-    for context, low, high in zip(contexts, candidates.bounds[:-1].tolist(), candidates.bounds[1:].tolist(), strict=True):
+    for context, low, high in zip(
+        contexts, candidates.bounds[:-1].tolist(), candidates.bounds[1:].tolist(), strict=True
+    ):
         spans: dict[str, Span] = {}
         for k in range(low, high):
             text, start = _without_blanks(context, starts[k], ends[k])

@@ -87,11 +87,15 @@ def use_threads(workers: int) -> None:
 
 def _load(path: Path) -> Tokenizer:
     if not path.is_file():
-        raise SpanlineError(path, "there is no such file", "choose an encoder whose tokenizer has a fast file (tokenizer.json)")
+        raise SpanlineError(
+            path, "there is no such file", "choose an encoder whose tokenizer has a fast file (tokenizer.json)"
+        )
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for whatever it can't parse
-        raise SpanlineError(path, f"is no tokenizer: {error}", "make the checkpoint anew: dvc repro checkpoint") from None
+        raise SpanlineError(
+            path, f"is no tokenizer: {error}", "make the checkpoint anew: dvc repro checkpoint"
+        ) from None
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
@@ -132,7 +136,9 @@ def _null(path: Path, slots: dict[str, list[int]]) -> tuple[str, int]:
     """Where "no answer" stands: the special token that occurs once ([CLS]; separators occur twice), else the first."""
     places = [(name, index, token) for name, tokens in slots.items() for index, token in enumerate(tokens)]
     if not places:
-        raise SpanlineError(path, "adds no special token, so no position can mean 'no answer'", "choose another encoder")
+        raise SpanlineError(
+            path, "adds no special token, so no position can mean 'no answer'", "choose another encoder"
+        )
     counts = Counter(token for _, _, token in places)
     name, index, _ = next((place for place in places if counts[place[2]] == 1), places[0])
     return name, index

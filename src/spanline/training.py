@@ -59,6 +59,7 @@ class TrainParams(Section):
     dropout: Share | None  # every dropout rate of the encoder; null keeps those of its config
     precision: Precision
     deterministic: bool  # only kernels that give the same bytes each time; on a GPU somewhat slower
+    num_threads: Annotated[int, Field(ge=0)]  # CPU threads; their number shapes the last bits of sums. 0 = all cores
 
 
 class Plan:

@@ -88,7 +88,9 @@ def _place(encoded: Encoded, template: Template, max_length: int, doc_stride: in
     return _Windows(example, number, begin, length, count)
 
 
-def _assemble(encoded: Encoded, template: Template, windows: _Windows, tokens_C: Ragged) -> tuple[Ragged, Ragged, Array]:
+def _assemble(
+    encoded: Encoded, template: Template, windows: _Windows, tokens_C: Ragged
+) -> tuple[Ragged, Ragged, Array]:
     """Token ids and type ids of each feature, and where its context starts."""
     q_lengths = encoded.questions.lengths[windows.example]
     bounds = bounds_of(q_lengths + windows.length + template.num_special)

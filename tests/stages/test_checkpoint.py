@@ -194,10 +194,19 @@ def test_stage_with_the_package(tmp_path: Path) -> None:
 
 def test_stage_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, model: Path) -> None:
     (model / "tokenizer.json").unlink()
-    done = run(tmp_path, section("path", folder=str(model)))
+    pins = {name: sha256(model / name) for name in ("config.json", "model.safetensors")}
+    done = run(tmp_path, section("path", folder=str(model), sha256=pins))
     assert done.returncode == 1
     assert done.stderr == (
         f"error: {model}: holds no tokenizer.json: a tokenizer without a fast file; "
         "save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder\n"
     )
     assert list((tmp_path / "data").iterdir()) == []
+
+
+def test_a_folder_without_checksums_is_refused_with_the_checksum_to_set(model: Path) -> None:
+    with pytest.raises(SpanlineError) as error:
+        encoder.require_pins(settings("path", folder=str(model)))
+    path = model / "config.json"
+    what = f"checkpoint.path.sha256 has no 'config.json', so an edit of {path} would go unnoticed"
+    assert str(error.value) == f"params.yaml: {what}; add config.json: {sha256(path)}"

@@ -27,7 +27,7 @@ FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.
 
 def write_params(folder: Path, **changes: Any) -> Path:
     """params.yaml with the tiny set as `files`; changes replace keys of section download."""
-    file = {"path": str(TINY), "sha256": None}
+    file = {"path": str(TINY), "sha256": sha256(TINY)}
     download = {
         "source": "files",
         "seed": 17,
@@ -96,8 +96,13 @@ def test_a_broken_file_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> No
     content["data"][1]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps(content), encoding="utf-8")
-    file = {"path": str(broken), "sha256": None}
-    files = {"train": {"path": str(TINY), "sha256": None}, "validation": file, "format": "auto", "licence": "ours"}
+    file = {"path": str(broken), "sha256": sha256(broken)}
+    files = {
+        "train": {"path": str(TINY), "sha256": sha256(TINY)},
+        "validation": file,
+        "format": "auto",
+        "licence": "ours",
+    }
     code, lines = run(write_params(tmp_path, files=files), tmp_path / "out" / "squad")
     assert code == 1
     assert lines == [
@@ -193,3 +198,12 @@ def test_a_stopped_stage_leaves_no_folder_and_runs_again(
     assert names(tmp_path) == left
     assert run(url_params(tmp_path, f"{mirror}/tiny.json"), out)[0] == 0
     assert names(tmp_path) == {"params.yaml", "squad"}
+
+
+def test_a_file_without_a_checksum_is_refused_with_the_checksum_to_set(tmp_path: Path) -> None:
+    file = {"path": str(TINY), "sha256": sha256(TINY)}
+    unpinned = {"path": str(TINY), "sha256": None}
+    files = {"train": unpinned, "validation": file, "format": "auto", "licence": "ours"}
+    code, lines = run(write_params(tmp_path, files=files), tmp_path / "out")
+    what = f"download.files.train.sha256 is null, so an edit of {TINY} would go unnoticed"
+    assert (code, lines) == (1, [f"error: params.yaml: {what}; set it to {sha256(TINY)}"])

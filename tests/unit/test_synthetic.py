@@ -172,7 +172,7 @@ def test_there_are_many_relations_with_several_phrasings_each(everything: list[T
     assert {relation.name for relation in RELATIONS} == {typed.relation for typed in everything}
     for relation in RELATIONS:
         for phrasings in (relation.statements, relation.questions):
-            assert len(set(phrasings["train"])) >= 3 or relation.name == "town.mayor"
+            assert len(set(phrasings["train"])) >= 3
             assert all(len(set(phrasings[split])) >= 2 for split in SPLITS)
 
 
@@ -209,7 +209,7 @@ def test_shape_of_a_split(corpus: dict[Split, list[TypedExample]], split: Split)
     lengths = sorted(len(context) for context in contexts(typed_list))
     assert 0.02 <= sum(length > LONG_CONTEXT for length in lengths) / len(lengths) <= 0.06
     assert lengths[len(lengths) // 2] < 350
-    assert sum(len(typed.candidates) >= 2 for typed in typed_list) / len(typed_list) > 0.7
+    assert sum(len(typed.candidates) >= 2 for typed in typed_list) / len(typed_list) > 0.65
 
 
 def test_texts_go_beyond_ascii(corpus: dict[Split, list[TypedExample]]) -> None:
@@ -302,7 +302,7 @@ def exact_match(typed_list: list[TypedExample], baseline: Baseline) -> float:
         (only_candidate_else_null, 45),
         (nearest_candidate, 50),
         (candidate_after_subject, 60),
-        (candidate_in_subjects_sentence_else_null, 60),
+        (candidate_in_subjects_sentence_else_null, 65),
         (candidate_in_likest_sentence, 60),
     ],
 )

@@ -67,7 +67,7 @@ def _article(split: Split, seed: int, number: int) -> Iterator[tuple[Example, Qu
 
 
 def article_title(split: Split, seed: int, number: int) -> str:
-    """A place name that no other article has: short names first, then those with a middle part, with two, and so on."""
+    """A place name that no other article has: short names first, then those with a middle part, with two, ..."""
     names = INVENTORIES[split]
     num_names = len(names.place_stems) * len(names.place_endings)
     num_middles = 0

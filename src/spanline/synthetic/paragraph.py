@@ -15,6 +15,7 @@ from spanline.synthetic.shape import (
     JOIN_SHARE,
     LONG_SECTIONS,
     LONG_SHARE,
+    NAME_SHARE,
     OPENING_SHARE,
     SHARED_RELATIONS,
     SINGLE_RELATIONS,
@@ -72,7 +73,7 @@ def draw_paragraph(draw: Draw, split: Split, place: str) -> Paragraph:
     """The next paragraph of the article about `place`."""
     draw.forget()
     is_long = draw.chance(LONG_SHARE)
-    kinds = draw.shuffled(KINDS)[:LONG_SECTIONS] if is_long else [draw.pick(KINDS)]
+    kinds = draw.shuffled(KINDS * 2)[:LONG_SECTIONS] if is_long else [draw.pick(KINDS)]
     sections = [_draw_section(draw, kind) for kind in kinds]
     sentences = [sentence for section in sections for sentence in _sentences(draw, split, section)]
     has_opening = draw.chance(OPENING_SHARE)
@@ -85,7 +86,7 @@ def draw_paragraph(draw: Draw, split: Split, place: str) -> Paragraph:
 
 def _draw_section(draw: Draw, kind: Kind) -> Section:
     subjects = [_draw_subject(draw, kind) for _ in range(3 if draw.chance(THREE_SUBJECTS_SHARE) else 2)]
-    num_shared = SHARED_RELATIONS[len(subjects)]
+    num_shared = draw.pick(SHARED_RELATIONS[len(subjects)])
     num_stated = num_shared + draw.pick(SINGLE_RELATIONS[len(subjects)])
     relations = draw.shuffled(RELATIONS_OF[kind])
     facts = [
@@ -176,7 +177,7 @@ def _block(draw: Draw, split: Split, subject: Subject, facts: list[Fact]) -> Ite
             text += f" and {_predicate(draw, split, facts[i])}"
             i += 1
         yield _sentence(text)
-        name = draw.pick(subject.later)
+        name = subject.name if draw.chance(NAME_SHARE) else draw.pick(subject.later)
 
 
 def _predicate(draw: Draw, split: Split, fact: Fact) -> str:
@@ -200,4 +201,4 @@ def _values_by_type(sections: list[Section], places: list[str]) -> dict[ValueTyp
             values.setdefault(fact.relation.answer_type, []).append(fact.answer)
             if fact.qualifier and fact.relation.qualifier_type:
                 values.setdefault(fact.relation.qualifier_type, []).append(fact.qualifier)
-    return {value_type: tuple(texts) for value_type, texts in values.items()}
+    return {value_type: tuple(dict.fromkeys(texts)) for value_type, texts in values.items()}

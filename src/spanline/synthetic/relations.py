@@ -198,7 +198,11 @@ RELATIONS: tuple[Relation, ...] = (
             ("{s} appointed {a} mayor in {q}", "{s} saw {a} become mayor in {q}"),
         ),
         (
-            ("Who was elected mayor of {s} in {q}?", "Whom did {s} choose as its mayor in {q}?"),
+            (
+                "Who was elected mayor of {s} in {q}?",
+                "Whom did {s} choose as its mayor in {q}?",
+                "Who was the new mayor of {s} in {q}?",
+            ),
             ("Who was made mayor of {s} in {q}?", "Who was voted in as mayor of {s} in {q}?"),
             ("Who was appointed mayor of {s} in {q}?", "Which person became mayor of {s} in {q}?"),
         ),
@@ -258,7 +262,7 @@ RELATIONS: tuple[Relation, ...] = (
             ("In which year was {s} linked to the railway?", "When did {s} gain a railway station?"),
             ("When was {s} connected to the railway?", "In which year did {s} see its first train?"),
         ),
-        years=(20, 90),
+        years=(75, 99),
     ),
     _relation(
         "town.library",

@@ -1,0 +1,189 @@
+"""dvc.yaml says what is true: deps are what a stage imports, params what it reads, and an edit re-runs just that."""
+
+from __future__ import annotations
+
+import ast
+import importlib
+import re
+import shlex
+from pathlib import Path
+from typing import Any
+
+import pytest
+import yaml
+
+from spanline.params import Section
+from tests.architecture.closure import ROOT, closure
+from tests.pipeline.workspace import STAGES, clone
+
+DVC: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
+DATA_PATH = re.compile(r"(?:data|metrics)/\S+")
+
+
+def definition(name: str) -> dict[str, Any]:
+    return DVC[name].get("do", DVC[name])
+
+
+def code_deps(name: str) -> set[str]:
+    return {dep for dep in definition(name)["deps"] if dep.endswith(".py")}
+
+
+def source(name: str) -> ast.Module:
+    return ast.parse((ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8"))
+
+
+def calls(name: str, function: str) -> list[ast.Call]:
+    """Calls of `module.function(...)` in a stage's script."""
+    nodes = (node for node in ast.walk(source(name)) if isinstance(node, ast.Call))
+    return [node for node in nodes if ast.unparse(node.func) == function]
+
+
+def test_every_script_is_a_stage() -> None:
+    assert set(SCRIPTS) == set(DVC)
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_deps_are_the_import_closure(name: str) -> None:
+    imported = closure(ROOT / "stages" / f"{name}.py")
+    add = "".join(f"\n      - {path}" for path in sorted(imported - code_deps(name)))
+    drop = "".join(f"\n      - {path}" for path in sorted(code_deps(name) - imported))
+    assert imported == code_deps(name), f"in dvc.yaml, stage {name}, deps: add{add or ' nothing'}\ndrop{drop or ' nothing'}"
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_every_path_of_a_command_is_declared_and_the_other_way_round(name: str) -> None:
+    stage = definition(name)
+    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if not path.endswith(".py")}
+    declared |= {path for key in ("metrics", "plots") for entry in stage.get(key, []) for path in entry}
+    words = {word for word in shlex.split(stage["cmd"]) if DATA_PATH.fullmatch(word)}
+    undeclared = words - declared - {"metrics/runtime/train.json"}  # differs from run to run, so it is no output
+    # a command may name one file of a folder that is declared, or the folder that declared files lie in
+    assert undeclared == set()
+    assert {path for path in declared if not any(path.startswith(word) for word in words)} == set()
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_params_are_the_sections_that_the_script_loads(name: str) -> None:
+    module = importlib.import_module(f"stages.{name}")
+    loaded = {ast.unparse(call.args[1]).strip("'\"") for call in calls(name, "params.load")} - {"runtime"}
+    loaded = {module.SECTION if section == "SECTION" else section for section in loaded}
+    required = [arg for call in calls(name, "environment.require") for arg in call.args[1:]]
+    loaded |= {f"environment.{ast.literal_eval(arg)}" for arg in required}
+    assert set(definition(name).get("params", [])) == loaded
+
+
+def test_every_section_of_params_is_read_and_checked_by_a_stage() -> None:
+    tracked = {param for name in SCRIPTS for param in definition(name).get("params", [])}
+    sections = {param for param in tracked if not param.startswith("environment.")}
+    assert sections | {"environment", "runtime"} == set(PARAMS)
+    assert {param.removeprefix("environment.") for param in tracked - sections} == set(PARAMS["environment"])
+
+
+@pytest.mark.parametrize("name", SCRIPTS)
+def test_sections_are_strict_and_have_no_defaults(name: str) -> None:
+    module = importlib.import_module(f"stages.{name}")
+    if not hasattr(module, "PARAMS"):
+        assert "params" not in definition(name)
+        return
+    for model in _models(module.PARAMS):
+        assert model.model_config["extra"] == "forbid"
+        assert all(field.is_required() for field in model.model_fields.values()), f"{model.__name__} has a default"
+    module.PARAMS.model_validate(PARAMS[module.SECTION])
+
+
+def _models(model: type[Section]) -> list[type[Section]]:
+    inner = [field.annotation for field in model.model_fields.values()]
+    return [model, *(m for i in inner if isinstance(i, type) and issubclass(i, Section) for m in _models(i))]
+
+
+def test_every_number_has_its_unit_or_meaning_in_a_comment() -> None:
+    bare = re.compile(r"^\s*(\w+): -?[\d.e-]+\s*$")
+    explained_above = {"calibration_fraction", "seed", "train_questions", "validation_questions", "version"}
+    lines = (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nenvironment:")[0].splitlines()
+    names = {match[1] for line in lines if (match := bare.match(line))}
+    assert names <= explained_above
+
+
+# What an edit of each of these files re-runs directly; what follows from it depends on the bytes that come out.
+FEATURIZE = {"featurize@train", "featurize@calibration", "featurize@validation"}
+PREDICT = {"predict@calibration", "predict@validation"}
+EDITS = {
+    "src/spanline/metrics.py": {"calibrate", "score"},
+    "src/spanline/windows.py": FEATURIZE,
+    "src/spanline/tokenizer.py": FEATURIZE,
+    "src/spanline/spans.py": {"calibrate", "postprocess"},
+    "src/spanline/calibration.py": {"calibrate", "postprocess"},
+    "src/spanline/calibrating.py": {"calibrate"},
+    "src/spanline/training.py": {"train"},
+    "src/spanline/optimizer.py": {"train"},
+    "src/spanline/scratch.py": {"train"},
+    "src/spanline/model.py": {"train"} | PREDICT,
+    "src/spanline/batches.py": {"train"} | PREDICT,
+    "src/spanline/inference.py": PREDICT,
+    "src/spanline/logits.py": PREDICT | {"calibrate", "postprocess"},
+    "src/spanline/features.py": FEATURIZE | PREDICT | {"train", "calibrate", "postprocess"},
+    "src/spanline/fetch.py": {"download"},
+    "src/spanline/sources.py": {"download"},
+    "src/spanline/encoder.py": {"checkpoint"},
+    "src/spanline/hub.py": {"download", "checkpoint"},
+    "src/spanline/synthetic/relations.py": {"download"},
+    "src/spanline/preset.py": set(),
+    "stages/score.py": {"score"},
+    "data/squad/validation.parquet": {"download", "featurize@validation", "postprocess", "score"},
+    "data/checkpoint/tokenizer.json": {"checkpoint", "train"} | FEATURIZE,
+    "data/calibration.json": {"calibrate", "postprocess"},
+    "data/answers/predictions.json": {"postprocess", "score"},
+}
+SECTIONS = {
+    "download.seed": {"download"},
+    "checkpoint.path.folder": {"checkpoint"},
+    "featurize.rows_per_shard": FEATURIZE,
+    "train.weight_decay": {"train"},
+    "predict.tokens_per_batch": PREDICT,
+    "answer_search.max_answer_length": {"calibrate", "postprocess"},
+    "calibrate.metric": {"calibrate"},
+    "postprocess.n_best_size": {"postprocess"},
+    "environment.datasets": {"download"},
+    "environment.numpy": {"calibrate", "postprocess"},
+    "environment.pyarrow": {"download"} | FEATURIZE | PREDICT,
+    "environment.tokenizers": FEATURIZE,
+    "environment.torch": {"train"} | PREDICT,
+    "environment.transformers": {"train"} | PREDICT,
+    "runtime.workers": set(),
+    "runtime.device": set(),
+}
+
+
+def test_every_section_is_edited_below() -> None:
+    assert {key.split(".")[0] for key in SECTIONS} == set(PARAMS)
+
+
+def test_an_edit_changes_exactly_the_stages_that_it_can_affect(
+    tmp_path_factory: pytest.TempPathFactory, tiny_encoder: Path
+) -> None:
+    """Edit one file or one parameter at a time and ask DVC which stages it would run."""
+    from dvc.repo import Repo
+
+    workspace = clone(tmp_path_factory.mktemp("edits") / "repository", tiny_encoder)
+    assert workspace.repro() == set(STAGES)
+
+    def changed() -> set[str]:
+        with Repo(str(workspace.root)) as repo:
+            return {name.rpartition(":")[2] for name in repo.status()}
+
+    assert changed() == set()
+    for path, expected in EDITS.items():
+        file = workspace.root / path
+        before = file.read_bytes()
+        file.unlink()  # DVC's cache may be linked to it
+        file.write_bytes(before + (b"# edit\n" if path.endswith(".py") else b"\n"))
+        assert changed() == expected, path
+        file.write_bytes(before)
+    for key, expected in SECTIONS.items():
+        before = (workspace.root / "params.yaml").read_bytes()
+        workspace.set_param(key, "another")
+        assert changed() == expected, key
+        (workspace.root / "params.yaml").write_bytes(before)
+    assert changed() == set()

@@ -1,0 +1,98 @@
+"""`dvc repro` runs every stage once, then exactly those that a change can affect; DVC's other commands work."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator
+from pathlib import Path
+
+import pytest
+
+from tests.pipeline.workspace import STAGES, Workspace, clone
+
+
+@pytest.fixture
+def unchanged(reproduced: Workspace) -> Iterator[Workspace]:
+    """The shared clone; whatever the test changed is put back."""
+    yield reproduced
+    reproduced.run("git", "checkout", "-q", ".")
+    reproduced.run("dvc", "checkout", "-q")
+
+
+def test_first_run_runs_every_stage_and_the_second_none(tmp_path: Path, tiny_encoder: Path) -> None:
+    workspace = clone(tmp_path / "repository", tiny_encoder)
+    assert workspace.repro() == set(STAGES)
+    assert workspace.repro() == set()
+    assert "up to date" in workspace.run("dvc", "status").stdout
+
+
+def test_changed_threshold_runs_postprocess_and_score_only(unchanged: Workspace) -> None:
+    unchanged.set_param("postprocess.null_score_diff_threshold", -1.25)
+    assert unchanged.repro() == {"postprocess", "score"}
+    scores = json.loads((unchanged.root / "metrics/validation.json").read_text())
+    assert scores["answers"]["null_score_diff_threshold"] == -1.25
+
+
+def test_a_comment_in_the_windows_stops_at_the_features(unchanged: Workspace) -> None:
+    """The features come out byte for byte the same, so nothing after them runs."""
+    module = unchanged.root / "src/spanline/windows.py"
+    module.write_text(module.read_text() + "# a comment\n")
+    assert unchanged.repro() == {f"featurize@{split}" for split in ("train", "calibration", "validation")}
+
+
+def test_changed_metric_of_the_threshold_keeps_the_logits(unchanged: Workspace) -> None:
+    unchanged.set_param("calibrate.metric", "exact")
+    ran = unchanged.repro()
+    assert "calibrate" in ran
+    assert ran <= {"calibrate", "postprocess", "score"}
+
+
+def test_runtime_section_runs_nothing(unchanged: Workspace) -> None:
+    unchanged.set_param("runtime.workers", 1)
+    unchanged.set_param("runtime.progress_every_s", 1.5)
+    assert unchanged.repro() == set()
+
+
+def test_going_back_takes_the_results_from_the_run_cache(unchanged: Workspace) -> None:
+    before = (unchanged.root / "metrics/validation.json").read_bytes()
+    unchanged.set_param("postprocess.null_score_diff_threshold", 3.5)
+    assert unchanged.repro() == {"postprocess", "score"}
+    unchanged.run("git", "checkout", "-q", "params.yaml")
+    assert unchanged.repro() == set()
+    assert (unchanged.root / "metrics/validation.json").read_bytes() == before
+
+
+def test_the_commands_of_the_readme_work(unchanged: Workspace) -> None:
+    shown = json.loads(unchanged.run("dvc", "metrics", "show", "--json").stdout)
+    assert "metrics/validation.json" in json.dumps(shown)
+    unchanged.set_param("postprocess.null_score_diff_threshold", 30.0)
+    unchanged.repro()
+    assert "null_score_diff_threshold" in unchanged.run("dvc", "metrics", "diff").stdout
+    assert "postprocess.null_score_diff_threshold" in unchanged.run("dvc", "params", "diff").stdout
+    unchanged.run("dvc", "plots", "show", "--out", "plots")
+    assert (unchanged.root / "plots/index.html").stat().st_size > 1000
+    assert "featurize@train" in unchanged.run("dvc", "dag").stdout
+
+
+def test_an_experiment_changes_one_parameter_and_is_listed(unchanged: Workspace) -> None:
+    key = "postprocess.null_score_diff_threshold"
+    output = unchanged.run("dvc", "exp", "run", "-n", "shy", "-S", f"{key}=-5.0").stdout
+    assert "Running stage 'postprocess'" in output
+    assert "Running stage 'train'" not in output
+    assert "shy" in unchanged.run("dvc", "exp", "show", "--csv").stdout
+
+
+def test_a_failing_stage_leaves_the_lock_and_the_cache_alone(unchanged: Workspace) -> None:
+    lock = (unchanged.root / "dvc.lock").read_bytes()
+    unchanged.set_param("featurize.doc_stride", 90)
+    failed = unchanged.run("dvc", "repro", check=False)
+    assert failed.returncode != 0
+    line = (
+        "error: params.yaml: featurize.doc_stride is 90, but beside a question of 24 tokens a feature has room for 69"
+    )
+    assert line in failed.stderr
+    assert "Traceback" not in failed.stderr
+    assert (unchanged.root / "dvc.lock").read_bytes() == lock
+    assert not list((unchanged.root / "data").rglob("*.partial"))
+    unchanged.run("git", "checkout", "-q", "params.yaml")
+    assert unchanged.repro() == set()

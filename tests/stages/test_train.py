@@ -1,0 +1,220 @@
+"""The train stage as the shell sees it: files left behind, bytes, kills at any moment, one-line errors."""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import random
+import shutil
+import signal
+import subprocess
+import sys
+import time
+from importlib.metadata import version
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import yaml
+
+from tests.unit.test_batches import make_features, write_features
+from tests.unit.test_model import make_checkpoint
+from tests.unit.test_training import PARAMS
+
+ROOT = Path(__file__).parents[2]
+LIBRARIES = {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")}
+RUNTIME = {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1e9}
+COMMAND = (
+    "--features features --checkpoint checkpoint --out data/model --metrics metrics/train.json "
+    "--history metrics/train_history.csv --timings metrics/runtime/train.json"
+)
+OUTPUTS = {
+    "data/model/config.json",
+    "data/model/model.safetensors",
+    "data/model/tokenizer.json",
+    "data/model/tokenizer_config.json",
+    "metrics/train.json",
+    "metrics/train_history.csv",
+    "metrics/runtime/train.json",
+}
+
+
+@pytest.fixture(scope="module")
+def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("inputs")
+    make_checkpoint(folder / "checkpoint")
+    lengths = np.random.default_rng(5).integers(8, 31, 22).tolist()
+    write_features(make_features(lengths), folder / "features", folder / "checkpoint" / "tokenizer.json")
+    return folder
+
+
+@pytest.fixture
+def project(inputs: Path, tmp_path: Path) -> Path:
+    """A folder with the stage's inputs and a params.yaml of 240 steps."""
+    return make_project(inputs, tmp_path / "project")
+
+
+def make_project(inputs: Path, folder: Path) -> Path:
+    shutil.copytree(inputs, folder)
+    write_params(folder)
+    return folder
+
+
+def write_params(folder: Path, every_min: float = 1e9, **changes: Any) -> None:
+    runtime = {**RUNTIME, "checkpoint_every_min": every_min}
+    content = {"environment": LIBRARIES, "train": {**PARAMS, "epochs": 40, **changes}, "runtime": runtime}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    command = [sys.executable, "-m", "stages.train", *COMMAND.split()]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
+
+
+def run(folder: Path) -> tuple[int, list[str]]:
+    """Exit code and the lines of stderr."""
+    process = start(folder)
+    _, stderr = process.communicate(timeout=300)
+    return process.returncode, stderr.splitlines()
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file that is no input."""
+    inputs = ("features", "checkpoint", "params.yaml")
+    files = [path for path in folder.rglob("*") if path.is_file()]
+    names = {str(path.relative_to(folder)): path for path in files if path.relative_to(folder).parts[0] not in inputs}
+    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items()}
+
+
+@pytest.fixture(scope="module")
+def straight(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[dict[str, str], list[str], Path]:
+    """Output hashes, stderr and folder of a run that nothing disturbed."""
+    folder = make_project(inputs, tmp_path_factory.mktemp("straight") / "project")
+    code, lines = run(folder)
+    assert code == 0, lines
+    return outputs(folder), lines, folder
+
+
+def test_leaves_these_files_and_nothing_else(straight: tuple[dict[str, str], list[str], Path]) -> None:
+    found, _, folder = straight
+    assert set(found) == OUTPUTS
+    assert {path.name for path in folder.iterdir()} == {"checkpoint", "data", "features", "metrics", "params.yaml"}
+    result = json.loads((folder / "metrics" / "train.json").read_text())
+    assert (result["steps"], result["features"], result["epochs"]) == (240, 880, 40)
+    history = (folder / "metrics" / "train_history.csv").read_text().splitlines()
+    assert history[0] == "step,epoch,loss,learning_rate,grad_norm"
+    assert len(history) == 241
+    timings = json.loads((folder / "metrics" / "runtime" / "train.json").read_text())
+    assert {"features_per_s", "tokens_per_s", "padding_share", "peak_memory_mib"} <= set(timings)
+
+
+def test_says_how_it_goes(straight: tuple[dict[str, str], list[str], Path]) -> None:
+    lines = straight[1]
+    for part in ("train  ", "/880 features  step ", "loss ", "lr ", "tokens/s", "padding ", "features/s", " left"):
+        assert part in lines[0]
+    assert lines[-2].startswith("240 steps, final loss ")
+    assert lines[-1].startswith("done in ")
+
+
+@pytest.mark.slow
+def test_same_inputs_same_bytes(straight: tuple[dict[str, str], list[str], Path], project: Path) -> None:
+    assert run(project)[0] == 0
+    assert without_timings(outputs(project)) == without_timings(straight[0])
+
+
+def without_timings(hashes: dict[str, str]) -> dict[str, str]:
+    return {name: value for name, value in hashes.items() if "runtime" not in name}
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
+    number: signal.Signals, straight: tuple[dict[str, str], list[str], Path], project: Path
+) -> None:
+    write_params(project, every_min=1e-9)
+    process = start(project)
+    wait_for_point(project, step=random.randint(1, 60))
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=60)
+    expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert process.returncode == expected, stderr
+    assert not (project / "data").exists()
+    if number != signal.SIGKILL:
+        assert "run the same command again to go on from there" in stderr.splitlines()[-1]
+    write_params(project)
+    code, lines = run(project)
+    assert code == 0
+    assert lines[0].startswith("going on after step ")
+    assert without_timings(outputs(project)) == without_timings(straight[0])
+
+
+def wait_for_point(folder: Path, step: int) -> None:
+    """Until the run has kept the state of `step` or a later one."""
+    deadline = time.monotonic() + 120
+    while time.monotonic() < deadline:
+        if any(int(path.stem) >= step for path in folder.glob(".scratch/train/*/0*.pt")):
+            return
+        time.sleep(0.005)
+    raise AssertionError(f"no resume point of step {step} after two minutes")
+
+
+@pytest.mark.slow
+def test_another_configuration_does_not_pick_it_up(project: Path) -> None:
+    write_params(project, every_min=1e-9)
+    process = start(project)
+    wait_for_point(project, step=2)
+    process.kill()
+    process.communicate()
+    write_params(project, learning_rate=2e-3, epochs=1)
+    code, lines = run(project)
+    assert code == 0
+    assert not [line for line in lines if "going on" in line]
+    assert list(project.glob(".scratch/train/*/0*.pt"))  # the first one's stay
+
+
+def refusal(project: Path) -> str:
+    """The one line of a run that must fail and leave nothing."""
+    code, lines = run(project)
+    assert code == 1, lines
+    assert len(lines) == 1
+    assert outputs(project) == {}
+    return lines[0]
+
+
+def test_missing_features_are_one_line(project: Path) -> None:
+    shutil.rmtree(project / "features")
+    expected = "error: features/manifest.json: there is no such file; run the stage that makes it: dvc repro featurize"
+    assert refusal(project) == expected
+
+
+def test_features_of_another_tokenizer_are_one_line(project: Path) -> None:
+    with (project / "checkpoint" / "tokenizer.json").open("a") as file:
+        file.write("\n")
+    line = refusal(project)
+    assert line.startswith("error: features: was made with another tokenizer than checkpoint/tokenizer.json; ")
+
+
+def test_a_flipped_byte_is_one_line(project: Path) -> None:
+    shard = project / "features" / "00001.parquet"
+    content = bytearray(shard.read_bytes())
+    content[len(content) // 2] ^= 1
+    shard.write_bytes(content)
+    assert refusal(project).startswith("error: features/00001.parquet: differs from its checksum")
+
+
+def test_an_unknown_key_is_one_line(project: Path) -> None:
+    write_params(project, learning_rat=0.1)
+    expected = "unknown key 'train.learning_rat'; did you mean 'learning_rate'?"
+    assert refusal(project) == f"error: params.yaml: {expected}"
+
+
+def test_an_exploding_run_is_one_line(project: Path) -> None:
+    write_params(project, learning_rate=1e30, max_grad_norm=1e30)
+    code, lines = run(project)
+    assert code == 1
+    assert lines[-1].startswith("error: train, step ")
+    assert "on the features of q" in lines[-1]
+    assert outputs(project) == {}
