@@ -217,9 +217,7 @@ def _floats(name: str, values: ArrayLike) -> Floats:
         raise SpanlineError(name, "there are no questions", "give some, or turn calibration off")
     bad = np.flatnonzero(~(column > -np.inf))  # NaN compares false
     if bad.size:
-        raise SpanlineError(
-            name, f"{bad.size:,} values are NaN or -inf, the first in row {bad[0]}", "check the logits"
-        )
+        raise SpanlineError(name, f"{bad.size:,} values are NaN or -inf, the first in row {bad[0]}", "check the logits")
     return column
 
 

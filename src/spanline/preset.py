@@ -33,15 +33,22 @@ def overlay(params: Any, preset: Any, preset_path: Path, prefix: str = "") -> It
 
 def apply(preset_path: Path, params_path: Path) -> list[str]:
     """Rewrite `params_path` with the preset laid over it; the changes as lines. Nothing is written on a mistake."""
-    yaml = YAML()
-    yaml.preserve_quotes = True
-    yaml.width = 1000
+    yaml = _yaml()
     params = yaml.load(params_path.read_text(encoding="utf-8"))
     changes = list(overlay(params, yaml.load(preset_path.read_text(encoding="utf-8")), preset_path))
     text = io.StringIO()
     yaml.dump(params, text)
     write_text(params_path, text.getvalue())
     return changes
+
+
+def _yaml() -> YAML:
+    """A reader and writer that leaves every line as it was that a preset does not change."""
+    yaml = YAML()
+    yaml.preserve_quotes = True
+    yaml.width = 1000
+    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    return yaml
 
 
 def main() -> None:

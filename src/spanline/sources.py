@@ -242,7 +242,5 @@ def _description(settings: Download, source: Source, counts: dict[Split, Counts]
         "seed": settings.seed,
         "limits": settings.limits.model_dump(),
         "calibration_fraction": None if settings.source == "synthetic" else settings.calibration_fraction,
-        "splits": {
-            split: {**asdict(counts[split]), "sha256": sha256(folder / f"{split}.parquet")} for split in SPLITS
-        },
+        "splits": {split: {**asdict(counts[split]), "sha256": sha256(folder / f"{split}.parquet")} for split in SPLITS},
     }

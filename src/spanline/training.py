@@ -272,9 +272,7 @@ class Saver:
         scratch.save(self._points, self._state.step, self._state.saved(self._device))
         self._last = time.monotonic()
         if self._stop.signal:
-            self._stop.leave(
-                f"stopped after step {self._state.step:,}; run the same command again to go on from there"
-            )
+            self._stop.leave(f"stopped after step {self._state.step:,}; run the same command again to go on from there")
 
 
 class Clock:

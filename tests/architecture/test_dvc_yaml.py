@@ -49,7 +49,9 @@ def test_deps_are_the_import_closure(name: str) -> None:
     imported = closure(ROOT / "stages" / f"{name}.py")
     add = "".join(f"\n      - {path}" for path in sorted(imported - code_deps(name)))
     drop = "".join(f"\n      - {path}" for path in sorted(code_deps(name) - imported))
-    assert imported == code_deps(name), f"in dvc.yaml, stage {name}, deps: add{add or ' nothing'}\ndrop{drop or ' nothing'}"
+    assert imported == code_deps(name), (
+        f"in dvc.yaml, stage {name}, deps: add{add or ' nothing'}\ndrop{drop or ' nothing'}"
+    )
 
 
 @pytest.mark.parametrize("name", SCRIPTS)

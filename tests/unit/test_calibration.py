@@ -62,9 +62,7 @@ def test_best_threshold_does_not_depend_on_the_order_of_rows(table: Any, random:
     assert one == other
 
 
-@given(
-    st.lists(st.tuples(st.floats(-1e300, 1e300, width=64), st.floats(0, 1), st.booleans()), min_size=1, max_size=12)
-)
+@given(st.lists(st.tuples(st.floats(-1e300, 1e300, width=64), st.floats(0, 1), st.booleans()), min_size=1, max_size=12))
 def test_no_threshold_beats_the_best_on_any_floats(table: Any) -> None:
     diff, score, answerable = map(list, zip(*table, strict=True))
     ours = mean_score(calibration.best_threshold(diff, score, answerable), diff, score, answerable)
