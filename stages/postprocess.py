@@ -1,10 +1,11 @@
 """Postprocess: logits -> one answer a question or "", its n-best list, and how unanswerable it looks."""
 
 import argparse
+import gc
 from pathlib import Path
 
 from spanline import answers, console, environment, examples, features, logits, params
-from spanline.files import new_folder, to_json
+from spanline.files import new_folder
 
 SECTION = "postprocess"
 PARAMS = answers.PostprocessParams
@@ -22,19 +23,21 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
-    environment.require(args.params, "numpy")
+    environment.require(args.params, "numpy", "orjson")
     calibration = answers.Calibration.read(args.calibration)
     threshold = answers.threshold_of(p, calibration)
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
     contexts = examples.read_contexts(args.squad)
-    found = answers.find(features.read(manifest), all_logits, contexts, p.n_best_size, search)
+    all_features = features.read(manifest)
+    gc.disable()  # hundreds of thousands of small records without cycles: collecting would only cost time
+    found = answers.find(all_features, all_logits, contexts, p.n_best_size, search)
 
-    contents = answers.files(found, threshold, calibration)
+    written = answers.files(found, answers.num_features(all_features), threshold, calibration)
     with new_folder(args.out) as out:
-        for name, content in contents.items():
-            (out / name).write_text(to_json(content), encoding="utf-8")
-    console.say(answers.summary(contents["predictions.json"], threshold))
+        for name, content in written.contents.items():
+            (out / name).write_bytes(content)
+    console.say(answers.summary(written.predictions, threshold))
 
 
 if __name__ == "__main__":

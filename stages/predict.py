@@ -3,7 +3,7 @@
 import argparse
 from pathlib import Path
 
-from spanline import console, device, environment, features, files, inference, logits, model, params
+from spanline import console, device, environment, features, files, inference, logits, model, params, scratch
 from spanline.runtime import Runtime
 from spanline.shards import ShardWriter
 
@@ -17,6 +17,7 @@ def main() -> None:
     parser.add_argument("--features", type=Path, required=True, help="features of one split, in")
     parser.add_argument("--model", type=Path, required=True, help="what the train stage wrote, in")
     parser.add_argument("--out", type=Path, required=True, help="logits, a row a feature in the features' order, out")
+    parser.add_argument("--scratch", type=Path, default=Path(".scratch"), help="where finished shards are kept")
     args = parser.parse_args()
     environment.require(args.params, "pyarrow", "torch", "transformers")
     p = params.load(args.params, SECTION, PARAMS)
@@ -26,13 +27,16 @@ def main() -> None:
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
     spans = model.load(args.model)
     model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
-    with files.new_folder(args.out) as out:
+    points = inference.points(args.scratch, p, manifest, args.model, where)
+    with files.new_folder(args.out) as out, scratch.stop_on_signal() as stop:
         writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
-        for table in inference.tables(spans, manifest, p, where, runtime.progress_every_s):
+        clock = inference.Clock(manifest, runtime.progress_every_s, stop)
+        for table in inference.tables(spans, manifest, p, where, points, clock):
             writer.write(table)
         made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
         writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
-    console.say(f"{manifest.rows:,} features -> {args.out}")
+    scratch.remove(points)
+    console.say(f"{manifest.rows:,} features -> {args.out}, {clock.speed()}")
 
 
 if __name__ == "__main__":

@@ -3,22 +3,25 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Sequence
+from bisect import bisect_right
+from collections.abc import Sequence
 from dataclasses import dataclass
+from operator import neg
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
+import orjson
 from pydantic import Field
 
 from spanline.calibration import no_answer_probability
 from spanline.errors import SpanlineError
-from spanline.features import Features
-from spanline.files import read_json
+from spanline.features import Features, example_bounds
+from spanline.files import read_json, to_json
 from spanline.logits import Logits
 from spanline.params import Section
 from spanline.spans import Found, search
-from spanline.threshold import is_blank
+from spanline.threshold import apply_threshold
 
 
 class AnswerSearchParams(Section):
@@ -26,6 +29,7 @@ class AnswerSearchParams(Section):
 
     max_answer_length: Annotated[int, Field(ge=1)]  # tokens
     max_context: bool  # a span may start only at the max-context occurrence of its first token
+    top_n: Annotated[int, Field(ge=1)] | None  # null: exact; else only the best starts x the best ends of a feature
 
 
 class PostprocessParams(Section):
@@ -53,6 +57,21 @@ class Calibration:
             raise SpanlineError(path, "is no calibration", "make it anew: dvc repro -s -f calibrate") from None
 
 
+@dataclass(frozen=True)
+class Files:
+    """The answers as files, and the thresholded answers for the stage's last line."""
+
+    contents: dict[str, bytes]  # file name -> JSON, UTF-8
+    predictions: dict[str, str]  # qid -> answer
+
+
+def num_features(features: Features) -> dict[str, int]:
+    """qid -> how many features the question was cut into."""
+    bounds = example_bounds(features)
+    ids = features.ids.take(bounds[:-1]).to_pylist()
+    return dict(zip(ids, np.diff(bounds).tolist(), strict=True))
+
+
 def find(
     features: Features, logits: Logits, contexts: dict[str, str], n_best_size: int, params: AnswerSearchParams
 ) -> list[Found]:
@@ -63,8 +82,7 @@ def find(
         what = f"are of other questions than the squad file ({len(ids):,} and {len(contexts):,} questions)"
         raise SpanlineError("features", what, "make them anew: dvc repro featurize")
     texts = [contexts[qid] for qid in ids]
-    found = search(features, logits, texts, n_best_size, params.max_answer_length, params.max_context)
-    return list(found)
+    return search(features, logits, texts, n_best_size, params.max_answer_length, params.max_context, params.top_n)
 
 
 def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
@@ -79,21 +97,21 @@ def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
     return calibration.null_score_diff_threshold
 
 
-def files(found: Sequence[Found], threshold: float, calibration: Calibration) -> dict[str, Any]:
-    """File name -> JSON content. A question without a legal span has best span "", score difference null, na_prob 1."""
+def files(found: Sequence[Found], num_features: dict[str, int], threshold: float, calibration: Calibration) -> Files:
+    """What postprocess writes. A question without a legal span has best span "", score difference null, na_prob 1."""
     best = {f.id: f.spans[0].text if f.spans else "" for f in found}
     score_diff = {f.id: f.score_diff for f in found}
-    return {
-        "predictions.json": {qid: "" if is_blank(score_diff[qid], threshold) else text for qid, text in best.items()},
+    predictions = apply_threshold(best, score_diff, threshold)
+    contents = {
+        "predictions.json": predictions,
         "best_spans.json": best,
         "null_odds.json": score_diff,
         "na_prob.json": _na_prob(score_diff, calibration),
-        "nbest.json": {f.id: _nbest(f) for f in found},
-        "thresholds.json": {
-            "applied": threshold,
-            "calibrated": calibration.null_score_diff_threshold,
-        },
+        "num_features.json": num_features,
+        "thresholds.json": {"applied": threshold, "calibrated": calibration.null_score_diff_threshold},
     }
+    encoded = {name: to_json(content).encode() for name, content in contents.items()}
+    return Files({**encoded, "nbest.json": _nbest_json(found)}, predictions)
 
 
 def summary(predictions: dict[str, str], threshold: float) -> str:
@@ -111,14 +129,24 @@ def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> d
     return {qid: by_id.get(qid, 1.0) for qid in score_diff}
 
 
+def _nbest_json(found: Sequence[Found]) -> bytes:
+    """nbest.json, a question a line: the candidates and the null answer, best first, as Hugging Face's tools read them.
+
+    By far the largest file, so it is written by orjson: Python's own encoder takes several times as long.
+    """
+    lines = (orjson.dumps(f.id) + b": " + orjson.dumps(_nbest(f)) for f in found)
+    return b"{\n" + b",\n".join(lines) + b"\n}\n"
+
+
 def _nbest(found: Found) -> list[dict[str, Any]]:
-    """The candidates and the null answer, best first, with the softmax of their scores: Hugging Face's nbest format."""
-    entries = [
+    """The candidates and the null answer, best first (the null answer last among equals), with the softmax of their
+    scores."""
+    entries: list[dict[str, Any]] = [
         {"text": s.text, "start_logit": s.start_logit, "end_logit": s.end_logit, "start": s.start, "end": s.end}
         for s in found.spans
     ]
     scores = [span.score for span in found.spans]
-    at = sum(score >= found.null_score for score in scores)
+    at = bisect_right(scores, -found.null_score, key=neg)
     entries.insert(at, {"text": "", "score": found.null_score})
     scores.insert(at, found.null_score)
     for entry, probability in zip(entries, softmax(scores), strict=True):
@@ -126,8 +154,9 @@ def _nbest(found: Found) -> list[dict[str, Any]]:
     return entries
 
 
-def softmax(scores: Iterable[float]) -> list[float]:
+def softmax(scores: Sequence[float]) -> list[float]:
     """exp(score) / sum of exp, shifted by the largest score so that nothing overflows."""
-    values = list(scores)
-    exps = [math.exp(value - max(values)) for value in values]
-    return [value / sum(exps) for value in exps]
+    highest = max(scores)
+    exps = [math.exp(score - highest) for score in scores]
+    total = sum(exps)
+    return [value / total for value in exps]

@@ -41,6 +41,7 @@ def _os_error_line(error: OSError) -> str:
         errno.EDQUOT: "free some of your quota and run again; nothing half-written was kept",
         errno.EACCES: "give yourself access and run again",
         errno.EROFS: "write somewhere else or remount, and run again",
+        errno.EFBIG: "raise the limit on file sizes (`ulimit -f`) and run again",
         errno.ENOENT: "check the path; under DVC, run `dvc repro` so that earlier stages make it, or `dvc pull`",
     }
     if error.errno not in hints:

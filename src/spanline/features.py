@@ -54,7 +54,7 @@ class Features:
     def take(self, rows: Array) -> Features:
         """The features numbered `rows`, in that order."""
         ids = self.ids.take(pa.array(rows))
-        parts = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "ids"}
+        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "ids"}
         return Features(ids, **{k: v.take(rows) if isinstance(v, Ragged) else v[rows] for k, v in parts.items()})
 
 

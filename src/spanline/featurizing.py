@@ -59,7 +59,7 @@ def model_positions(config: Path) -> int | None:
     positions = content.get("max_position_embeddings")
     if positions is None or content.get("position_biased_input") is False:
         return None
-    offset = content.get("pad_token_id", 0) + 1 if content.get("model_type") in _POSITIONS_AFTER_PADDING else 0
+    offset = (content.get("pad_token_id") or 0) + 1 if content.get("model_type") in _POSITIONS_AFTER_PADDING else 0
     return int(positions) - offset
 
 

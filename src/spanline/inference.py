@@ -1,11 +1,16 @@
 """The raw logits of every token of every feature, shard by shard: nothing is decided here.
 
+A finished shard is kept in the scratch folder at once. A run that was stopped takes over the shards that it finds there
+and computes the others, so it ends with the same bytes as one that was not stopped.
+
 Legend: N features of a shard, B features of a batch, T tokens of the batch's longest feature.
 """
 
 from __future__ import annotations
 
-from collections.abc import Iterator
+import time
+from collections.abc import Callable, Iterator
+from pathlib import Path
 from typing import Annotated, Any
 
 import numpy as np
@@ -13,8 +18,8 @@ import pyarrow as pa
 import torch
 from pydantic import Field
 
-from spanline import batches, features, logits, shards
-from spanline.console import Progress
+from spanline import batches, features, logits, scratch, shards
+from spanline.console import Progress, say
 from spanline.device import Precision, arithmetic
 from spanline.errors import SpanlineError
 from spanline.features import Features
@@ -36,26 +41,91 @@ class PredictParams(Section):
     num_threads: Annotated[int, Field(ge=0)]  # CPU threads; their number shapes the last bits of sums. 0 = all cores
 
 
+class Clock:
+    """The progress line, the speed (of this process: what an earlier one did is left out), the way out on a signal."""
+
+    def __init__(self, manifest: Manifest, progress_every_s: float, stop: scratch.Stop) -> None:
+        self._progress = Progress("predict", manifest.rows, "features", progress_every_s)
+        self._stop, self._started = stop, time.monotonic()
+        self._num_kept = self._num_features = self._num_tokens = 0
+
+    def skip(self, num_features: int) -> None:
+        """Count the features of a shard that an earlier run finished."""
+        self._num_kept += num_features
+        self._progress.skip(self._num_kept + self._num_features)
+
+    def tick(self, lengths_B: Array) -> None:
+        """Count the features of a batch; leave if a signal asks for it: every whole shard is on disk already."""
+        self._num_features += len(lengths_B)
+        self._num_tokens += int(lengths_B.sum())
+        self._progress.add(len(lengths_B), f"{self._num_tokens / self._elapsed_s():,.0f} tokens/s")
+        if self._stop.signal:
+            self._stop.leave("stopped; run the same command again to go on after the last whole shard")
+
+    def speed(self) -> str:
+        """Of the features that this process computed; for people."""
+        features_per_s, tokens_per_s = (n / self._elapsed_s() for n in (self._num_features, self._num_tokens))
+        return f"{self._num_tokens:,} tokens computed at {features_per_s:,.1f} features/s, {tokens_per_s:,.0f} tokens/s"
+
+    def _elapsed_s(self) -> float:
+        return max(time.monotonic() - self._started, 1e-9)
+
+
+def points(scratch_folder: Path, p: PredictParams, manifest: Manifest, model: Path, device: torch.device) -> Path:
+    """Where the finished shards of just this configuration are kept. Another kind of processor rounds otherwise."""
+    if device.type == "cuda":
+        processor = torch.cuda.get_device_name(device)
+    else:
+        processor = f"{device.type}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+    return scratch_folder / "predict" / scratch.key(p, manifest, model, processor=processor)
+
+
 def tables(
-    model: SpanModel, manifest: Manifest, p: PredictParams, device: torch.device, progress_every_s: float
+    model: SpanModel, manifest: Manifest, p: PredictParams, device: torch.device, points: Path, clock: Clock
 ) -> Iterator[pa.Table]:
-    """A table of `logits.SCHEMA` for each shard of features, in order; one shard is in memory at a time."""
+    """A table of `logits.SCHEMA` for each shard of features, in order; one shard is in memory at a time.
+
+    A shard that the folder `points` holds is taken from there, each of the others is kept there.
+    """
     model = model.to(device).eval()
-    progress = Progress("predict", manifest.rows, "features", progress_every_s)
-    for table in shards.read_shards(manifest, features.KIND):
-        part = features.from_table(table)
-        yield logits.to_table(part.ids, pa.array(part.window), predict(model, part, p, device, progress))
+    for number, shard in enumerate(shards.read_shards(manifest, features.KIND)):
+        part = features.from_table(shard)
+        table = scratch.load_table(points, number)
+        if table is not None and _is_of(table, part):
+            say(f"shard {number + 1} of {len(manifest.shards)} is done already, kept in {points}")
+            clock.skip(len(part))
+        else:
+            found = predict(model, part, p, device, clock.tick)
+            table = logits.to_table(part.ids, pa.array(part.window), found)
+            scratch.save_table(points, number, table)
+        yield table
 
 
-def predict(model: SpanModel, part: Features, p: PredictParams, device: torch.device, progress: Progress) -> Logits:
-    """The logits of the features `part`, in their order, whatever the batches were."""
-    bounds = part.input_ids.bounds
+def _is_of(table: pa.Table, part: Features) -> bool:
+    """Whether the table holds logits of exactly these features."""
+    if not table.schema.equals(logits.SCHEMA):
+        return False
+    same_rows = table.column("id").to_pylist() == part.ids.to_pylist()
+    columns = (Ragged.from_arrow(table.column(name)) for name in ("start_logits", "end_logits"))
+    return same_rows and all(np.array_equal(column.bounds, part.input_ids.bounds) for column in columns)
+
+
+def predict(
+    model: SpanModel, part: Features, p: PredictParams, device: torch.device, tick: Callable[[Array], None]
+) -> Logits:
+    """The logits of the features `part`, in their order, whatever the batches were.
+
+    `tick` gets the lengths of each batch's features once it is done. SpanlineError for logits that are not finite.
+    """
+    lengths_N, bounds = part.lengths, part.input_ids.bounds
     start, end = (Ragged(np.empty(bounds[-1], dtype=np.float32), bounds) for _ in range(2))
-    for rows in batches.within_token_limit(part.lengths, p.tokens_per_batch):
-        start_BT, end_BT = _forward(model, part, rows, p, device)
-        _put(start, rows, start_BT)
-        _put(end, rows, end_BT)
-        progress.add(len(rows))
+    for rows in batches.within_token_limit(lengths_N, p.tokens_per_batch):
+        for column, values_BT in zip((start, end), _forward(model, part, rows, p, device), strict=True):
+            values = _unpadded(values_BT, lengths_N[rows])
+            column.values[ranges(bounds[rows], lengths_N[rows])] = values
+            if not np.isfinite(values).all():
+                raise _not_finite(part, column, rows)
+        tick(lengths_N[rows])
     return Logits(start, end)
 
 
@@ -74,8 +144,15 @@ def _forward(
     return start_BT.cpu().numpy(), end_BT.cpu().numpy()
 
 
-def _put(column: Ragged, rows: Array, values_BT: Array) -> None:
-    """Write the unpadded rows of a batch to their places."""
-    lengths_B = column.lengths[rows]
-    filled_BT = np.arange(values_BT.shape[1]) < lengths_B[:, None]
-    column.values[ranges(column.bounds[rows], lengths_B)] = values_BT[filled_BT]
+def _unpadded(values_BT: Array, lengths_B: Array) -> Array:
+    """The values of real tokens, feature after feature."""
+    values: Array = values_BT[np.arange(values_BT.shape[1]) < lengths_B[:, None]]
+    return values
+
+
+def _not_finite(part: Features, column: Ragged, rows: Array) -> SpanlineError:
+    """Names the first question of the batch, in the file's order."""
+    row = next(row for row in np.sort(rows).tolist() if not np.isfinite(column[row]).all())
+    where = f"predict, question {part.ids[row]}, feature {part.window[row]}"
+    todo = "the model is spoilt, or predict.precision is too coarse for it: train it anew, or set float32"
+    return SpanlineError(where, "its logits are not finite", todo)

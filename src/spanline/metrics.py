@@ -115,12 +115,19 @@ def score(
     """
     gold = gold_texts(examples)
     _refuse_other_qids("predictions", gold, predictions)
-    _refuse_other_qids("na_prob", gold, na_prob if na_prob is not None else gold)
+    if na_prob is not None:
+        _refuse_other_qids("na_prob", gold, na_prob)
     raw = question_scores(gold, predictions)
     prob = na_prob if na_prob is not None else dict.fromkeys(gold, 0.0)
     blanked = {qid: (float(not gold[qid]),) * 2 if prob[qid] > na_prob_thresh else raw[qid] for qid in gold}
     best = {} if na_prob is None else _best_keys(*_sweep_both(gold, predictions, raw, na_prob), na_prob)
     return _totals(gold, blanked) | best
+
+
+_KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
+    "na_prob": ("numbers", (int, float)),
+    "score_diff": ("numbers or null", (int, float, type(None))),
+}
 
 
 def _refuse_other_qids(name: str, gold: Collection[str], values: Mapping[str, object]) -> None:
@@ -130,8 +137,8 @@ def _refuse_other_qids(name: str, gold: Collection[str], values: Mapping[str, ob
     _refuse(name, "questions are missing", [qid for qid in gold if qid not in values])
     _refuse(name, "questions are not in the gold file", [qid for qid in values if qid not in gold])
     _refuse(name, "values are NaN", [qid for qid, value in values.items() if value != value])
-    if name in ("predictions", "answers", "best_spans"):
-        _refuse(name, "values are not texts", [qid for qid, value in values.items() if not isinstance(value, str)])
+    what, kinds = _KINDS.get(name, ("texts", (str,)))
+    _refuse(name, f"values are not {what}", [qid for qid, value in values.items() if not isinstance(value, kinds)])
 
 
 def _refuse(name: str, what: str, qids: Sequence[str]) -> None:
@@ -212,7 +219,7 @@ def _na_prob_thresh(optimum: _Optimum, na_prob: Mapping[str, float]) -> float:
 
 
 @dataclass(frozen=True, slots=True)
-class _Run:
+class Run:
     """What postprocess wrote, with the two scores that each question can have: as its best span, and as ""."""
 
     gold: GoldTexts
@@ -222,13 +229,38 @@ class _Run:
     as_span: dict[str, tuple[int, float]]
     as_null: dict[str, tuple[int, float]]
 
-    def at(self, threshold: float) -> dict[str, float]:
-        """Official numbers of the answers at this threshold (logits), with the threshold itself."""
-        scores = {
+    def scores_at(self, threshold: float) -> dict[str, tuple[int, float]]:
+        """(exact, f1) of each question, 0..1, answered at this threshold (logits); in file order."""
+        return {
             qid: self.as_null[qid] if is_blank(self.score_diff[qid], threshold) else self.as_span[qid]
             for qid in self.gold
         }
-        return _totals(self.gold, scores) | {"null_score_diff_threshold": threshold}
+
+    def at(self, threshold: float) -> dict[str, float]:
+        """Official numbers of the answers at this threshold (logits), with the threshold itself."""
+        return _totals(self.gold, self.scores_at(threshold)) | {"null_score_diff_threshold": threshold}
+
+
+def checked_run(
+    examples: Gold,
+    answers: Mapping[str, str],
+    best_spans: Mapping[str, str],
+    score_diff: Mapping[str, float | None],
+    na_prob: Mapping[str, float],
+    applied_threshold: float,
+) -> Run:
+    """What postprocess wrote, checked against the gold and scored.
+
+    score_diff is in logits; None (null in JSON) or inf says that a question has no legal span: always "". Answers that
+    are not what best_spans, score_diff and applied_threshold give are refused: the files are not of one run.
+    """
+    gold = gold_texts(examples)
+    given = {"answers": answers, "best_spans": best_spans, "score_diff": score_diff, "na_prob": na_prob}
+    for name, values in given.items():
+        _refuse_other_qids(name, gold, values)
+    _refuse_other_answers(answers, apply_threshold(best_spans, score_diff, applied_threshold), applied_threshold)
+    nulls = dict.fromkeys(gold, "")
+    return Run(gold, best_spans, score_diff, na_prob, question_scores(gold, best_spans), question_scores(gold, nulls))
 
 
 def score_report(
@@ -240,24 +272,9 @@ def score_report(
     applied_threshold: float,
     calibrated_threshold: float | None,
 ) -> dict[str, dict[str, float]]:
-    """One run's scores at the thresholds that people compare, each section under a name that says which it is.
-
-    `answers`: the answers as written, at `applied_threshold`; their best_* come from the sweep on best spans.
-    `at_threshold_0`: a span is given where it scores at least as high as the null answer; nothing tuned.
-    `at_calibrated_threshold`: tuned on questions that are not reported here; absent when calibration is off (None).
-    `at_oracle_threshold`: AN ORACLE, the sweep's optimum on this very set. Never quote it instead of the others.
-
-    score_diff is in logits; None (null in JSON) or inf says that a question has no legal span: always "". Answers that
-    are not what best_spans, score_diff and applied_threshold give are refused: the files are not of one run.
-    """
-    gold = gold_texts(examples)
-    given = {"answers": answers, "best_spans": best_spans, "score_diff": score_diff, "na_prob": na_prob}
-    for name, values in given.items():
-        _refuse_other_qids(name, gold, values)
-    _refuse_other_answers(answers, apply_threshold(best_spans, score_diff, applied_threshold), applied_threshold)
-    nulls = dict.fromkeys(gold, "")
-    run = _Run(gold, best_spans, score_diff, na_prob, question_scores(gold, best_spans), question_scores(gold, nulls))
-    return _sections(run, applied_threshold, calibrated_threshold)
+    """`sections` of a `checked_run`."""
+    run = checked_run(examples, answers, best_spans, score_diff, na_prob, applied_threshold)
+    return sections(run, applied_threshold, calibrated_threshold)
 
 
 def _refuse_other_answers(answers: Mapping[str, str], expected: Mapping[str, str], threshold: float) -> None:
@@ -265,19 +282,26 @@ def _refuse_other_answers(answers: Mapping[str, str], expected: Mapping[str, str
     _refuse("answers", what, [qid for qid, text in answers.items() if text != expected[qid]])
 
 
-def _sections(run: _Run, applied_threshold: float, calibrated_threshold: float | None) -> dict[str, dict[str, float]]:
+def sections(run: Run, applied_threshold: float, calibrated_threshold: float | None) -> dict[str, dict[str, float]]:
+    """One run's scores at the thresholds that people compare, each section under a name that says which it is.
+
+    `answers`: the answers as written, at `applied_threshold`; their best_* come from the sweep on best spans.
+    `at_threshold_0`: a span is given where it scores at least as high as the null answer; nothing tuned.
+    `at_calibrated_threshold`: tuned on questions that are not reported here; absent when calibration is off (None).
+    `at_oracle_threshold`: AN ORACLE, the sweep's optimum on this very set. Never quote it instead of the others.
+    """
     by_exact, by_f1 = _sweep_both(run.gold, run.best_spans, run.as_span, run.na_prob)
-    sections = {
+    parts = {
         "answers": run.at(applied_threshold) | _best_keys(by_exact, by_f1, run.na_prob),
         "at_threshold_0": run.at(0.0),
     }
     if calibrated_threshold is not None:
-        sections["at_calibrated_threshold"] = run.at(calibrated_threshold)
-    sections["at_oracle_threshold"] = _oracle(run, "exact", by_exact) | _oracle(run, "f1", by_f1)
-    return sections
+        parts["at_calibrated_threshold"] = run.at(calibrated_threshold)
+    parts["at_oracle_threshold"] = _oracle(run, "exact", by_exact) | _oracle(run, "f1", by_f1)
+    return parts
 
 
-def _oracle(run: _Run, key: str, optimum: _Optimum) -> dict[str, float]:
+def _oracle(run: Run, key: str, optimum: _Optimum) -> dict[str, float]:
     """The sweep's optimum, its threshold on both scales, and the score that the threshold in logits really reaches.
 
     `KEY_reached` differs from KEY only through the odd corners of the sweep: ties, and articles given as answers.

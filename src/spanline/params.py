@@ -6,6 +6,8 @@ A section of params.yaml is a `Section` subclass without defaults: remove a key 
 from __future__ import annotations
 
 import difflib
+import math
+import re
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,9 +18,9 @@ from spanline.errors import SpanlineError
 
 
 class Section(BaseModel):
-    """Base of the typed sections: frozen, unknown keys refused, no conversion (an int may stand for a float)."""
+    """Base of the typed sections: frozen, finite, no unknown keys, no conversion (an int may stand for a float)."""
 
-    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, protected_namespaces=())
+    model_config = ConfigDict(extra="forbid", frozen=True, strict=True, allow_inf_nan=False, protected_namespaces=())
 
 
 S = TypeVar("S", bound=Section)
@@ -41,6 +43,8 @@ def read_yaml(path: Path) -> dict[str, Any]:
         content = yaml.safe_load(path.read_text(encoding="utf-8"))
     except FileNotFoundError:
         raise SpanlineError(path, "there is no such file", "run from the project's root or pass --params") from None
+    except UnicodeDecodeError as error:
+        raise SpanlineError(path, f"not UTF-8 at byte {error.start}", "save it as UTF-8") from None
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
@@ -91,13 +95,18 @@ def _expectation(error: Any) -> str:
 
 
 def _fix(value: Any) -> str:
-    if isinstance(value, str):
-        try:
-            number = float(value)
-        except ValueError:
-            return "change it"
-        return f"write {number!r} without quotes and with a dot (YAML reads 3e-5 as text, 3.0e-5 as a number)"
-    return "change it"
+    if not isinstance(value, str):
+        return "change it"
+    if re.fullmatch(r"[-+]?[0-9]+", value):
+        return f"write {int(value)} without quotes"
+    try:
+        number = float(value)
+    except ValueError:
+        return "change it"
+    if not math.isfinite(number):
+        return "change it"
+    shown = repr(number) if "." in repr(number) else repr(number).replace("e", ".0e")
+    return f"write {shown} without quotes and with a dot (YAML reads 3e-5 as text, 3.0e-5 as a number)"
 
 
 def _nearest(key: str, known: list[str]) -> str:

@@ -64,4 +64,6 @@ def ranges(starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.nd
     `ranges([5, 9], [3, 2])` is `[5, 6, 7, 9, 10]`.
     """
     bounds = bounds_of(lengths)
-    return np.arange(bounds[-1]) + np.repeat(np.asarray(starts, dtype=np.int64) - bounds[:-1], lengths)
+    shifts = np.asarray(starts, dtype=np.int64) - bounds[:-1]
+    result: np.ndarray[Any, Any] = np.arange(bounds[-1]) + np.repeat(shifts, lengths)
+    return result

@@ -1,6 +1,7 @@
-"""Resume points of a long run: atomic, the last two kept, in a folder named after everything that shapes the result.
+"""Resume points of a long run: atomic, in a folder named after everything that shapes the result.
 
-They live outside every output: DVC neither deletes nor caches them, and another configuration never finds them.
+Train keeps its last two states, predict every table that is done. They live outside every output: DVC neither deletes
+nor caches them, and another configuration never finds them.
 """
 
 from __future__ import annotations
@@ -16,6 +17,8 @@ from pathlib import Path
 from types import FrameType
 from typing import Any
 
+import pyarrow as pa
+import pyarrow.parquet as pq
 import torch
 
 from spanline.console import say
@@ -26,9 +29,10 @@ from spanline.shards import Manifest
 KEEP = 2  # a good one beside the newest, in case the disk spoils that
 
 
-def key(params: Section, features: Manifest, checkpoint: Path) -> str:
-    """A folder name for all that shapes a run: params, inputs, libraries and this project's code."""
+def key(params: Section, features: Manifest, checkpoint: Path, **others: str) -> str:
+    """A folder name for all that shapes a run: params, inputs, libraries, this project's code and `others`."""
     parts = {
+        **others,
         "params": params.model_dump(),
         "features": features.sha256,
         "checkpoint": {path.name: sha256(path) for path in sorted(checkpoint.iterdir()) if path.is_file()},
@@ -62,6 +66,24 @@ def load(folder: Path) -> dict[str, Any] | None:
             say(f"{path} is spoilt ({type(error).__name__}): passed over")
             continue
         return state
+    return None
+
+
+def save_table(folder: Path, number: int, table: pa.Table) -> None:
+    """Write table `number`; the file's name holds its SHA-256."""
+    sink = pa.BufferOutputStream()
+    pq.write_table(table, sink, compression="zstd")
+    content = sink.getvalue().to_pybytes()
+    with new_file(folder / f"{number:05d}.{hashlib.sha256(content).hexdigest()}.parquet") as temporary:
+        temporary.write_bytes(content)
+
+
+def load_table(folder: Path, number: int) -> pa.Table | None:
+    """Table `number` of `folder` as it was saved; None when it is not there, or not whole."""
+    for path in sorted(folder.glob(f"{number:05d}.*.parquet")):
+        if sha256(path) == path.name.split(".")[1]:
+            return pq.read_table(path, use_threads=False)
+        say(f"{path} is spoilt: passed over")
     return None
 
 

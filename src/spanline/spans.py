@@ -10,6 +10,9 @@ How it is exact without looking at every pair: let best(s) be the best score of 
 maximum over the next `max_answer_length` end logits. If k starts have best(s) >= b, then the k best spans score >= b
 and so start where best(s) >= b. Only those starts are paired with their ends.
 
+With `top_n`, for comparison with the usual search: only spans from one of a feature's `top_n` best starts to one of its
+`top_n` best ends are legal, the best taken among all its tokens, ties included.
+
 Legend: Q questions, N features, C context tokens, K candidates.
 """
 
@@ -17,17 +20,17 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
-from spanline.ragged import bounds_of, ranges
+from spanline.ragged import Ragged, bounds_of, ranges
 
 Array = np.ndarray[Any, Any]
 
-BLOCK = 1024  # questions searched at a time: bounds memory
+BLOCK_TOKENS = 1 << 18  # context tokens searched at a time: bounds memory
 
 
 @dataclass(frozen=True)
@@ -47,8 +50,7 @@ class Candidates:
         return self.start_logit.astype(np.float64) + self.end_logit
 
 
-@dataclass(frozen=True)
-class Span:
+class Span(NamedTuple):
     """A candidate answer: `context[start:end] == text`, blanks at its ends left off."""
 
     text: str
@@ -83,17 +85,28 @@ def search(
     n_best_size: int,
     max_answer_length: int,
     max_context: bool,
-) -> Iterator[Found]:
+    top_n: int | None,
+) -> list[Found]:
     """The `n_best_size` best spans of each question with different texts (the best of each text), in the features'
-    order. `contexts` holds one text a question."""
+    order. `contexts` holds one text a question. `top_n`: None, or see the module's docstring."""
     bounds = example_bounds(features)
-    null_scores = question_null_scores(features, logits, bounds)
+    null_scores = question_null_scores(features, logits, bounds).tolist()
     ids = features.ids.take(bounds[:-1]).to_pylist() if len(bounds) > 1 else []
-    for first in range(0, len(ids), BLOCK):
-        block = np.arange(first, min(first + BLOCK, len(ids)))
-        spans = _distinct(features, logits, bounds, block, contexts, n_best_size, max_answer_length, max_context)
-        for question in block.tolist():
-            yield Found(ids[question], float(null_scores[question]), spans[question])
+    spans: dict[int, list[Span]] = {}
+    for block in _blocks(features.offset_starts.bounds[bounds]):
+        spans |= _distinct(
+            features, logits, bounds, block, contexts, n_best_size, max_answer_length, max_context, top_n
+        )
+    return [Found(qid, null_scores[question], spans[question]) for question, qid in enumerate(ids)]
+
+
+def _blocks(token_bounds: Array) -> Iterator[Array]:
+    """Question numbers in blocks of about BLOCK_TOKENS context tokens; questions of similar length go together, so that
+    a block padded to a matrix wastes little."""
+    lengths = np.diff(token_bounds)
+    order = np.argsort(lengths, kind="stable")
+    number = np.cumsum(lengths[order]) // BLOCK_TOKENS
+    yield from np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
 
 
 def question_null_scores(features: Features, logits: Logits, bounds: Array) -> Array:
@@ -112,12 +125,13 @@ def _distinct(
     n_best_size: int,
     max_answer_length: int,
     max_context: bool,
+    top_n: int | None,
 ) -> dict[int, list[Span]]:
     """The n best texts of each question. Merging equal texts may leave fewer; then look deeper, for those only."""
     found: dict[int, list[Span]] = {}
     depth = n_best_size
     while len(questions):
-        candidates = best_candidates(features, logits, bounds, questions, depth, max_answer_length, max_context)
+        candidates = best_candidates(features, logits, bounds, questions, depth, max_answer_length, max_context, top_n)
         spans = _merge(candidates, [contexts[question] for question in questions], n_best_size)
         short = np.array([len(row) < n_best_size for row in spans], dtype=bool) & ~candidates.exhausted
         found.update((q, row) for q, row, again in zip(questions.tolist(), spans, short, strict=True) if not again)
@@ -159,6 +173,7 @@ def best_candidates(
     depth: int,
     max_answer_length: int,
     max_context: bool,
+    top_n: int | None,
 ) -> Candidates:
     """The `depth` best legal spans of each of the questions numbered `questions`, texts not looked at.
 
@@ -174,8 +189,13 @@ def best_candidates(
     if max_context:
         start[~features.max_context.values[ranges(features.max_context.bounds[:-1][rows], lengths)]] = -np.inf
 
+    if top_n is not None:
+        at_in_rows = ranges(bounds_of(logits.start.lengths[rows])[:-1] + features.context_start[rows], lengths)
+        start[~_among_best(logits.start, rows, top_n)[at_in_rows]] = -np.inf
+        end[~_among_best(logits.end, rows, top_n)[at_in_rows]] = -np.inf
+
     best = start + running_max(end, stop, max_answer_length)
-    floor = kth_largest(best, question, len(questions), depth)
+    floor = kth_largest(best, np.bincount(question, minlength=len(questions)), depth)
     chosen = np.flatnonzero((best >= floor[question]) & (best > -np.inf))
     first, last, score = _pairs(chosen, start, end, stop, floor[question[chosen]], max_answer_length)
     keep = _first_of_each(np.lexsort((last, first, -score, question[first])), question[first], len(questions), depth)
@@ -199,7 +219,7 @@ def running_max(values: Array, stop: Array, width: int) -> Array:
 
     A pass doubles the width: the maximum over 2 w values is that over w and that over w, w further on.
     """
-    result, done = values, 1
+    result, done, width = values, 1, min(width, len(values))
     positions = np.arange(len(values))
     while done < width:
         shift = min(done, width - done)
@@ -210,14 +230,26 @@ def running_max(values: Array, stop: Array, width: int) -> Array:
     return result
 
 
-def kth_largest(values: Array, group: Array, num_groups: int, k: int) -> Array:
-    """(groups,) the k-th largest value of each group; -inf where the group has fewer. `group` rises."""
-    sizes = np.bincount(group, minlength=num_groups)
-    order = np.lexsort((-values, group))
-    result = np.full(num_groups, -np.inf)
-    enough = sizes >= k
-    result[enough] = values[order[(bounds_of(sizes)[:-1] + k - 1)[enough]]]
-    return result
+def kth_largest(values: Array, sizes: Array, k: int) -> Array:
+    """(groups,) the k-th largest value of each group; -inf where the group has fewer. `values` (V,) lie group by group,
+    `sizes` (groups,)."""
+    width = int(sizes.max(initial=0))
+    if width < k:
+        return np.full(len(sizes), -np.inf)
+    if width * len(sizes) > 4 * len(values) + BLOCK_TOKENS:  # very different sizes: a matrix would be mostly padding
+        order = np.lexsort((-values, np.repeat(np.arange(len(sizes)), sizes)))
+        at = np.minimum(bounds_of(sizes)[:-1] + k - 1, len(values) - 1)
+        return np.where(sizes >= k, values[order[at]], -np.inf)
+    matrix = np.full((len(sizes), width), -np.inf)
+    matrix[np.arange(width) < sizes[:, None]] = values
+    kth: Array = np.partition(matrix, width - k, axis=1)[:, width - k]
+    return kth
+
+
+def _among_best(logits: Ragged, rows: Array, top_n: int) -> Array:
+    """(tokens of the rows,) whether a token's logit is one of the `top_n` best of its feature."""
+    taken = logits.take(rows)
+    return taken.values >= np.repeat(kth_largest(taken.values, taken.lengths, top_n), taken.lengths)
 
 
 def _widths(stop: Array, max_answer_length: int) -> Array:
@@ -232,7 +264,7 @@ def _pairs(
     widths = np.minimum(max_answer_length, stop[chosen] - chosen)
     first, last = np.repeat(chosen, widths), ranges(chosen, widths)
     score = start[first] + end[last]
-    keep = score >= np.repeat(floor, widths)
+    keep = (score >= np.repeat(floor, widths)) & (score > -np.inf)
     return first[keep], last[keep], score[keep]
 
 

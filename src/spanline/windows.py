@@ -201,4 +201,5 @@ def _max_context(windows: _Windows, bounds: Array) -> Array:
 def _context_around(windows: _Windows, row: Array, token: Array) -> Array:
     """Tokens to the nearer end of window `row` from the context's token `token`; negative when it lies outside."""
     left = token - windows.begin[row]
-    return np.minimum(left, windows.length[row] - 1 - left)
+    around: Array = np.minimum(left, windows.length[row] - 1 - left)
+    return around

@@ -149,6 +149,7 @@ SECTIONS = {
     "postprocess.n_best_size": {"postprocess"},
     "environment.datasets": {"download"},
     "environment.numpy": {"calibrate", "postprocess"},
+    "environment.orjson": {"postprocess"},
     "environment.pyarrow": {"download"} | FEATURIZE | PREDICT,
     "environment.tokenizers": FEATURIZE,
     "environment.torch": {"train"} | PREDICT,

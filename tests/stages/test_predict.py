@@ -1,24 +1,29 @@
-"""The predict stage as the shell sees it: its shards follow the features', the same bytes twice, one-line errors."""
+"""The predict stage as the shell sees it: its shards follow the features', the same bytes twice and after a kill."""
 
 from __future__ import annotations
 
 import os
+import re
 import shutil
+import signal
 import subprocess
 import sys
+import time
 from importlib.metadata import version
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 import yaml
+from safetensors.torch import load_file, save_file
 
 from spanline import features, files, logits, model, shards
 from tests.unit.test_batches import make_features, write_features
 from tests.unit.test_model import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
-PARAMS = {
+PARAMS: dict[str, Any] = {
     "environment": {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")},
     "predict": {"tokens_per_batch": 64, "precision": "float32", "deterministic": True, "num_threads": 1},
     "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1.0},
@@ -34,17 +39,32 @@ def project(tmp_path: Path) -> Path:
     lengths = np.random.default_rng(5).integers(8, 31, 12).tolist()
     write_features(make_features(lengths), tmp_path / "features", checkpoint / "tokenizer.json", rows_per_shard=5)
     shutil.rmtree(checkpoint)
-    (tmp_path / "params.yaml").write_text(yaml.safe_dump(PARAMS))
+    write_params(tmp_path)
     return tmp_path
+
+
+def write_params(folder: Path, **changes: Any) -> None:
+    content = {**PARAMS, "predict": {**PARAMS["predict"], **changes}}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def start(folder: Path) -> subprocess.Popen[str]:
+    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    options = ["--features", "features", "--model", "model", "--out", "data/logits"]
+    command = [sys.executable, "-m", "stages.predict", *options]
+    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 
 def run(folder: Path) -> tuple[int, list[str]]:
     """Exit code and the lines of stderr."""
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    options = ["--features", "features", "--model", "model", "--out", "data/logits"]
-    command = [sys.executable, "-m", "stages.predict", *options]
-    result = subprocess.run(command, cwd=folder, env=environment, capture_output=True, text=True, timeout=300)
-    return result.returncode, result.stderr.splitlines()
+    process = start(folder)
+    _, stderr = process.communicate(timeout=300)
+    return process.returncode, stderr.splitlines()
+
+
+def outputs(folder: Path) -> dict[str, str]:
+    """SHA-256 of every file of logits."""
+    return {path.name: files.sha256(path) for path in (folder / "data" / "logits").iterdir()}
 
 
 def test_a_shard_of_logits_for_each_shard_of_features(project: Path) -> None:
@@ -62,8 +82,9 @@ def test_a_shard_of_logits_for_each_shard_of_features(project: Path) -> None:
     data, values = features.read(given), logits.read(project / "data" / "logits", given)
     assert values.start.lengths.tolist() == values.end.lengths.tolist() == data.lengths.tolist()
     assert np.isfinite(values.start.values).all()
-    assert lines[-2:-1] == ["12 features -> data/logits"]
+    assert lines[-2].startswith(f"12 features -> data/logits, {data.lengths.sum()} tokens computed at ")
     assert "features/s" in lines[0]
+    assert not (project / ".scratch").exists()
 
 
 @pytest.mark.slow
@@ -71,8 +92,73 @@ def test_same_inputs_same_bytes(project: Path) -> None:
     hashes = []
     for _ in range(2):
         assert run(project)[0] == 0
-        hashes.append([files.sha256(path) for path in sorted((project / "data" / "logits").iterdir())])
+        hashes.append(outputs(project))
     assert hashes[0] == hashes[1]
+
+
+@pytest.fixture
+def long_project(project: Path) -> Path:
+    """A line of progress for each of 1,500 features is more than a pipe holds that nobody reads: predict stands still
+    in the middle until somebody does, and can't end before a test has killed it."""
+    lengths = np.random.default_rng(5).integers(8, 13, 1500).tolist()
+    write_features(make_features(lengths), project / "features", project / "model" / "tokenizer.json", 300)
+    write_params(project, tokens_per_batch=1)
+    return project
+
+
+def start_and_stop(folder: Path, number: signal.Signals) -> tuple[int, list[str]]:
+    """Exit code and stderr of a predict that got the signal after its first whole shard, before its last one."""
+    process = start(folder)
+    deadline = time.monotonic() + 120
+    while not list(folder.glob(".scratch/predict/*/00000.*")):
+        assert process.poll() is None, process.communicate()
+        assert time.monotonic() < deadline
+        time.sleep(0.01)
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=120)
+    return process.returncode, stderr.splitlines()
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("number", [signal.SIGKILL, signal.SIGTERM, signal.SIGINT])
+def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(number: signal.Signals, long_project: Path) -> None:
+    code, lines = start_and_stop(long_project, number)
+    assert code == {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
+    assert not (long_project / "data" / "logits").exists()
+    if number != signal.SIGKILL:
+        assert lines[-1] == "stopped; run the same command again to go on after the last whole shard"
+        assert not list((long_project / "data").iterdir())
+
+    code, lines = run(long_project)
+    assert code == 0, lines[-5:]
+    assert lines[0].startswith("shard 1 of 5 is done already, kept in .scratch/predict/")
+    resumed = outputs(long_project)
+    assert set(resumed) == {*(f"{shard:05d}.parquet" for shard in range(5)), "manifest.json"}
+    assert not (long_project / ".scratch").exists()
+
+    code, lines = run(long_project)
+    assert (code, outputs(long_project)) == (0, resumed)
+    assert not any("done already" in line for line in lines)
+
+
+@pytest.mark.slow
+def test_another_configuration_does_not_pick_it_up(long_project: Path) -> None:
+    start_and_stop(long_project, signal.SIGKILL)
+    write_params(long_project, tokens_per_batch=100)
+    code, lines = run(long_project)
+    assert code == 0
+    assert not any("done already" in line for line in lines)
+    assert list(long_project.glob(".scratch/predict/*/00000.*"))  # the first one's stay
+
+
+def test_logits_that_are_not_finite_are_one_line(project: Path) -> None:
+    tensors = load_file(project / "model" / "model.safetensors")
+    tensors["qa_outputs.bias"][1] = float("nan")
+    save_file(tensors, project / "model" / "model.safetensors", metadata={"format": "pt"})
+    code, lines = run(project)
+    assert (code, len(lines)) == (1, 1)
+    assert re.match(r"error: predict, question q\d+, feature 0: its logits are not finite; ", lines[0])
+    assert not list((project / "data").iterdir())
 
 
 def test_an_empty_split_gives_no_rows(project: Path) -> None:

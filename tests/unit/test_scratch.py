@@ -6,6 +6,7 @@ import os
 import signal
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 import torch
 
@@ -53,6 +54,26 @@ def test_nothing_there_is_a_fresh_start(tmp_path: Path) -> None:
 def test_a_half_written_point_is_not_seen(tmp_path: Path) -> None:
     (tmp_path / ".000000005.pt.partial").write_bytes(b"half")
     assert scratch.load(tmp_path) is None
+
+
+def test_tables_come_back_as_they_were(tmp_path: Path) -> None:
+    table = pa.table({"logits": pa.array([[1.5, -2.0], []], pa.list_(pa.float32()))})
+    scratch.save_table(tmp_path / "points", 3, table)
+    assert scratch.load_table(tmp_path / "points", 3) == table
+    assert scratch.load_table(tmp_path / "points", 2) is None
+
+
+@pytest.mark.parametrize(
+    "damage", [lambda content: content[:-40], lambda content: b"", lambda content: b"\0" + content[1:]]
+)
+def test_a_spoilt_table_is_passed_over(damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+    scratch.save_table(tmp_path, 0, pa.table({"number": [1, 2]}))
+    (path,) = tmp_path.iterdir()
+    path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
+    assert scratch.load_table(tmp_path, 0) is None
+    assert f"{path} is spoilt" in capsys.readouterr().err
+    scratch.save_table(tmp_path, 0, pa.table({"number": [1, 2]}))
+    assert scratch.load_table(tmp_path, 0) == pa.table({"number": [1, 2]})
 
 
 def test_removed_with_its_empty_parents_only(tmp_path: Path) -> None:
