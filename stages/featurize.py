@@ -2,6 +2,7 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
 from spanline import console, environment, examples, features, featurizing, params
 from spanline.files import new_folder, sha256
@@ -30,11 +31,21 @@ def main() -> None:
     featurizing.check_room(p, tokenizer, args.config)
 
     made_from = {"squad": sha256(args.squad), "tokenizer": sha256(args.tokenizer)}
-    progress = console.Progress("featurize", examples.count(args.squad), "questions", runtime.progress_every_s)
-    with new_folder(args.out) as out:
-        writer = ShardWriter(out, features.KIND, p.rows_per_shard)
-        counts = featurizing.featurize(examples.read(args.squad), tokenizer, p, writer, progress)
-        writer.finish(made_from, {**p.model_dump(), "vocab_size": tokenizer.vocab_size}, counts)
+    num_questions = examples.count(args.squad)
+
+    def write(slow: bool) -> dict[str, Any]:
+        progress = console.Progress("featurize", num_questions, "questions", runtime.progress_every_s)
+        with new_folder(args.out) as out:
+            writer = ShardWriter(out, features.KIND, p.rows_per_shard)
+            counts = featurizing.featurize(examples.read(args.squad), tokenizer, p, writer, progress, slow)
+            writer.finish(made_from, {**p.model_dump(), "vocab_size": tokenizer.vocab_size}, counts)
+        return counts
+
+    try:
+        counts = write(slow=False)
+    except featurizing.PairsAreNotConcatenatedError as odd:
+        console.say(f"note: this tokenizer encodes pairs as more than their parts (question {odd}); the slow exact way")
+        counts = write(slow=True)
     console.say(featurizing.summary(counts))
 
 

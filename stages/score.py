@@ -1,30 +1,36 @@
-"""Score: answers and gold -> the official SQuAD v2 numbers, at threshold 0, the calibrated and the oracle threshold."""
+"""Score: answers and gold -> the official SQuAD v2 numbers at each threshold, intervals, slices and plot data."""
 
 import argparse
 from pathlib import Path
 
-from spanline import console, examples, metrics
-from spanline.files import read_json, to_json, write_text
+from spanline import console, environment, examples, params, plots, scoring
+from spanline.files import new_folder, to_json, write_text
+
+SECTION = "score"
+PARAMS = scoring.ScoreParams
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
+    parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the split, in")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers, in")
     parser.add_argument("--out", type=Path, required=True, help="scores (JSON), out")
+    parser.add_argument("--slices", type=Path, required=True, help="scores by kind of question (CSV), out")
+    parser.add_argument("--plots", type=Path, required=True, help="folder of plot data (CSV), out")
     args = parser.parse_args()
 
-    todo = "run the stage that makes it: dvc repro postprocess"
-    names = ("predictions", "best_spans", "null_odds", "na_prob", "thresholds")
-    predictions, best_spans, score_diff, na_prob, thresholds = (
-        read_json(args.answers / f"{name}.json", todo) for name in names
-    )
-    gold = examples.read_gold(args.squad)
-    report = metrics.score_report(
-        gold, predictions, best_spans, score_diff, na_prob, thresholds["applied"], thresholds["calibrated"]
-    )
-    write_text(args.out, to_json(report))
-    console.say(metrics.summary(report))
+    p = params.load(args.params, SECTION, PARAMS)
+    environment.require(args.params, "numpy")
+    answers = scoring.Answers.read(args.answers)
+    scored = scoring.score(list(examples.read(args.squad)), answers, p)
+
+    with new_folder(args.plots) as folder:
+        for name, text in scored.plots.items():
+            (folder / name).write_text(text, encoding="utf-8")
+    write_text(args.slices, plots.to_csv(scored.slices))
+    write_text(args.out, to_json(scored.sections))
+    console.say(scoring.summary(scored))
 
 
 if __name__ == "__main__":

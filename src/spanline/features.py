@@ -53,9 +53,11 @@ class Features:
 
     def take(self, rows: Array) -> Features:
         """The features numbered `rows`, in that order."""
-        ids = self.ids.take(pa.array(rows))
-        parts: dict[str, Any] = {f.name: getattr(self, f.name) for f in fields(self) if f.name != "ids"}
-        return Features(ids, **{k: v.take(rows) if isinstance(v, Ragged) else v[rows] for k, v in parts.items()})
+        parts: dict[str, Any] = {"ids": self.ids.take(pa.array(rows))}
+        for name in (field.name for field in fields(self) if field.name != "ids"):
+            values = getattr(self, name)
+            parts[name] = values.take(rows) if isinstance(values, Ragged) else values[rows]
+        return Features(**parts)
 
 
 def schema(vocab_size: int) -> pa.Schema:

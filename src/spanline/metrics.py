@@ -100,7 +100,7 @@ def _texts(value: Example | Sequence[str]) -> tuple[str, ...]:
 def question_scores(examples: Gold, predictions: Mapping[str, str]) -> dict[str, tuple[int, float]]:
     """(exact, f1) of each question, 0..1, in file order. Refuses missing and unknown qids, and what is not a text."""
     gold = gold_texts(examples)
-    _refuse_other_qids("predictions", gold, predictions)
+    refuse_other_qids("predictions", gold, predictions)
     return {qid: best_scores(texts, predictions[qid]) for qid, texts in gold.items()}
 
 
@@ -114,9 +114,9 @@ def score(
     Refuses missing and unknown qids first; the official script scores the rest or dies.
     """
     gold = gold_texts(examples)
-    _refuse_other_qids("predictions", gold, predictions)
+    refuse_other_qids("predictions", gold, predictions)
     if na_prob is not None:
-        _refuse_other_qids("na_prob", gold, na_prob)
+        refuse_other_qids("na_prob", gold, na_prob)
     raw = question_scores(gold, predictions)
     prob = na_prob if na_prob is not None else dict.fromkeys(gold, 0.0)
     blanked = {qid: (float(not gold[qid]),) * 2 if prob[qid] > na_prob_thresh else raw[qid] for qid in gold}
@@ -127,10 +127,11 @@ def score(
 _KINDS: dict[str, tuple[str, tuple[type, ...]]] = {
     "na_prob": ("numbers", (int, float)),
     "score_diff": ("numbers or null", (int, float, type(None))),
+    "num_features": ("whole numbers", (int,)),
 }
 
 
-def _refuse_other_qids(name: str, gold: Collection[str], values: Mapping[str, object]) -> None:
+def refuse_other_qids(name: str, gold: Collection[str], values: Mapping[str, object]) -> None:
     """Before anything is scored: exactly the gold's questions, each with a value that can be scored."""
     if not gold:
         raise SpanlineError("gold", "there are no questions", "give a file that has some")
@@ -257,7 +258,7 @@ def checked_run(
     gold = gold_texts(examples)
     given = {"answers": answers, "best_spans": best_spans, "score_diff": score_diff, "na_prob": na_prob}
     for name, values in given.items():
-        _refuse_other_qids(name, gold, values)
+        refuse_other_qids(name, gold, values)
     _refuse_other_answers(answers, apply_threshold(best_spans, score_diff, applied_threshold), applied_threshold)
     nulls = dict.fromkeys(gold, "")
     return Run(gold, best_spans, score_diff, na_prob, question_scores(gold, best_spans), question_scores(gold, nulls))

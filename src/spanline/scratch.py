@@ -18,7 +18,6 @@ from types import FrameType
 from typing import Any
 
 import pyarrow as pa
-import pyarrow.parquet as pq
 import torch
 
 from spanline.console import say
@@ -70,19 +69,21 @@ def load(folder: Path) -> dict[str, Any] | None:
 
 
 def save_table(folder: Path, number: int, table: pa.Table) -> None:
-    """Write table `number`; the file's name holds its SHA-256."""
+    """Write table `number`, its SHA-256 in the name. In Arrow's own format: parquet renames parts of a schema."""
     sink = pa.BufferOutputStream()
-    pq.write_table(table, sink, compression="zstd")
-    content = sink.getvalue().to_pybytes()
-    with new_file(folder / f"{number:05d}.{hashlib.sha256(content).hexdigest()}.parquet") as temporary:
+    with pa.ipc.new_file(sink, table.schema, options=pa.ipc.IpcWriteOptions(compression="zstd")) as writer:
+        writer.write_table(table)
+    content = sink.getvalue()
+    with new_file(folder / f"{number:05d}.{hashlib.sha256(content).hexdigest()}.arrow") as temporary:
         temporary.write_bytes(content)
 
 
 def load_table(folder: Path, number: int) -> pa.Table | None:
-    """Table `number` of `folder` as it was saved; None when it is not there, or not whole."""
-    for path in sorted(folder.glob(f"{number:05d}.*.parquet")):
-        if sha256(path) == path.name.split(".")[1]:
-            return pq.read_table(path, use_threads=False)
+    """Table `number` of `folder` exactly as it was saved; None when it is not there, or not whole."""
+    for path in sorted(folder.glob(f"{number:05d}.*.arrow")):
+        content = path.read_bytes()
+        if hashlib.sha256(content).hexdigest() == path.name.split(".")[1]:
+            return pa.ipc.open_file(content).read_all()
         say(f"{path} is spoilt: passed over")
     return None
 

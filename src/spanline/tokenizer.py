@@ -77,6 +77,28 @@ class PairTokenizer:
         offsets = np.fromiter(pairs, dtype=np.int32, count=2 * len(ids.values)).reshape(-1, 2)
         return EncodedTexts(ids, Ragged(offsets[:, 0].copy(), ids.bounds), Ragged(offsets[:, 1].copy(), ids.bounds))
 
+    def question_length(self, text: str) -> int:
+        """Tokens of the question, uncut."""
+        return len(self.tokenizer.encode(text.lstrip(), add_special_tokens=False))
+
+    def cut_question(self, text: str, limit: int) -> str:
+        """As much of the question, from its first non-blank on, as makes at most `limit` tokens."""
+        bare = text.lstrip()
+        encoding = self.tokenizer.encode(bare, add_special_tokens=False)
+        while len(encoding) > limit:  # again, for a cut inside a word may make more tokens of its rest
+            bare = bare[: min(encoding.offsets[limit - 1][1], len(bare) - 1)]
+            encoding = self.tokenizer.encode(bare, add_special_tokens=False)
+        return bare
+
+    def windows(self, question: str, context: str, max_length: int, doc_stride: int) -> list[Encoding]:
+        """The library's own features of a pair: the second text truncated, the rest in overlapping windows."""
+        self.tokenizer.enable_truncation(max_length, stride=doc_stride, strategy="only_second")
+        try:
+            first = self.tokenizer.encode(question, context)
+        finally:
+            self.tokenizer.no_truncation()
+        return [first, *first.overflowing]
+
 
 def use_threads(workers: int) -> None:
     """Let the library use `workers` threads (0: all cores). Call before the first encoding."""

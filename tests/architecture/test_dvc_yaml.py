@@ -60,9 +60,9 @@ def test_every_path_of_a_command_is_declared_and_the_other_way_round(name: str) 
     declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if not path.endswith(".py")}
     declared |= {path for key in ("metrics", "plots") for entry in stage.get(key, []) for path in entry}
     words = {word for word in shlex.split(stage["cmd"]) if DATA_PATH.fullmatch(word)}
-    undeclared = words - declared - {"metrics/runtime/train.json"}  # differs from run to run, so it is no output
-    # a command may name one file of a folder that is declared, or the folder that declared files lie in
-    assert undeclared == set()
+    # a command may name the folder that declared files lie in
+    undeclared = {word for word in words if not any(f"{path}/".startswith(f"{word}/") for path in declared)}
+    assert undeclared <= {"metrics/runtime/train.json"}  # differs from run to run, so it is no output
     assert {path for path in declared if not any(path.startswith(word) for word in words)} == set()
 
 
@@ -114,10 +114,14 @@ PREDICT = {"predict@calibration", "predict@validation"}
 EDITS = {
     "src/spanline/metrics.py": {"calibrate", "score"},
     "src/spanline/windows.py": FEATURIZE,
+    "src/spanline/slow_windows.py": FEATURIZE,
     "src/spanline/tokenizer.py": FEATURIZE,
     "src/spanline/spans.py": {"calibrate", "postprocess"},
-    "src/spanline/calibration.py": {"calibrate", "postprocess"},
+    "src/spanline/calibration.py": {"calibrate", "postprocess", "score"},
     "src/spanline/calibrating.py": {"calibrate"},
+    "src/spanline/scoring.py": {"score"},
+    "src/spanline/slices.py": {"score"},
+    "src/spanline/official.py": set(),
     "src/spanline/training.py": {"train"},
     "src/spanline/optimizer.py": {"train"},
     "src/spanline/scratch.py": {"train"},
@@ -147,8 +151,9 @@ SECTIONS = {
     "answer_search.max_answer_length": {"calibrate", "postprocess"},
     "calibrate.metric": {"calibrate"},
     "postprocess.n_best_size": {"postprocess"},
+    "score.seed": {"score"},
     "environment.datasets": {"download"},
-    "environment.numpy": {"calibrate", "postprocess"},
+    "environment.numpy": {"calibrate", "postprocess", "score"},
     "environment.orjson": {"postprocess"},
     "environment.pyarrow": {"download"} | FEATURIZE | PREDICT,
     "environment.tokenizers": FEATURIZE,

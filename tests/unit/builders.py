@@ -1,13 +1,19 @@
-"""What the tests of featurizing, search and the cheap stages feed on: small tokenizers, examples, features, logits."""
+"""What the tests of featurizing, search and cheap stages feed on: tokenizers, examples, features, logits, folders."""
 
 from __future__ import annotations
 
+import json
+import os
+import subprocess
+import sys
 from collections.abc import Callable, Iterable
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
+import yaml
 from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from spanline import console, examples, features, featurizing, files, logits, shards, squad
@@ -110,7 +116,7 @@ def own_windows(tokenizer: Tokenizer, question: str, context: str, max_length: i
 
 
 def featurize(
-    given: Iterable[Example], tokenizer_path: Path, folder: Path, params: FeaturizeParams
+    given: Iterable[Example], tokenizer_path: Path, folder: Path, params: FeaturizeParams, slow: bool = False
 ) -> tuple[Features, dict[str, Any]]:
     """The features that the stage's own functions write to `folder` and read back, and their counts."""
     tokenizer = PairTokenizer(tokenizer_path)
@@ -119,7 +125,7 @@ def featurize(
     with files.new_folder(folder) as out:
         writer = shards.ShardWriter(out, features.KIND, params.rows_per_shard)
         progress = console.Progress("featurize", None, "questions", 1e9)
-        counts = featurizing.featurize(examples.read(split), tokenizer, params, writer, progress)
+        counts = featurizing.featurize(examples.read(split), tokenizer, params, writer, progress, slow)
         made_from = {"squad": files.sha256(split), "tokenizer": files.sha256(tokenizer_path)}
         writer.finish(made_from, {**params.model_dump(), "vocab_size": tokenizer.vocab_size}, counts)
     return features.read(features.manifest(folder)), counts
@@ -190,3 +196,51 @@ def write_logits(folder: Path, data: Features, values: Logits, features_folder: 
         writer.write(logits.to_table(ids, pa.array(data.window, pa.uint16()), values))
         made_from = {"features": files.sha256(features_folder / "manifest.json"), "model": "0" * 64}
         writer.finish(made_from, {}, {})
+
+
+ROOT = Path(__file__).parents[2]
+
+
+def make_project(folder: Path, given: list[Example] | None = None) -> Features:
+    """A folder with a split, its tokenizer, config, params.yaml, features and the logits of a model that knows all."""
+    folder.mkdir(exist_ok=True)
+    tokenizer_path = save(bert(), folder)
+    (folder / "config.json").write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 160}))
+    data, _ = featurize(
+        tiny_examples() if given is None else given, tokenizer_path, folder / "features", featurize_params()
+    )
+    (folder / "features.parquet").rename(folder / "squad.parquet")
+    write_logits(folder / "logits", data, pointing_logits(data), folder / "features")
+    write_params(folder)
+    return data
+
+
+def write_params(folder: Path, **sections: Any) -> None:
+    """params.yaml as the cheap stages need it, these keys of these sections changed."""
+    names = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["environment"]
+    content: dict[str, Any] = {
+        "featurize": FEATURIZE,
+        "answer_search": {"max_answer_length": 60, "max_context": False, "top_n": None},
+        "calibrate": {"metric": "f1"},
+        "postprocess": {"n_best_size": 5, "null_score_diff_threshold": "calibrated"},
+        "score": {"seed": 17, "bootstrap_resamples": 100, "calibration_bins": 15},
+        "environment": {name: version(name).split("+")[0] for name in names},
+        "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e9, "checkpoint_every_min": 1.0},
+    }
+    content = {name: {**section, **sections.get(name, {})} for name, section in content.items()}
+    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+
+
+def run_stage(folder: Path, stage: str, *options: str) -> tuple[int, list[str]]:
+    """Exit code and the lines of stderr of `python -m stages.STAGE` in `folder`."""
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    command = [sys.executable, "-m", f"stages.{stage}", *options]
+    result = subprocess.run(command, cwd=folder, env=environ, capture_output=True, text=True, timeout=300, check=False)
+    assert result.stdout == ""
+    return result.returncode, result.stderr.splitlines()
+
+
+def files_of(folder: Path) -> set[str]:
+    """Every file and empty folder in `folder`, hidden ones too."""
+    paths = [path for path in folder.rglob("*") if path.is_file() or not any(path.iterdir())]
+    return {str(path.relative_to(folder)) for path in paths}

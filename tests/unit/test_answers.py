@@ -9,7 +9,7 @@ from typing import Any
 
 import numpy as np
 import pytest
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanline import answers
@@ -29,32 +29,32 @@ def found(qid: str, null_score: float, *scores: float) -> Found:
     return Found(qid, null_score, spans)
 
 
+def written(rows: list[Found], threshold: float, calibration: Calibration = CALIBRATION) -> dict[str, Any]:
+    """File name -> what a reader of the JSON gets."""
+    result = answers.files(rows, {f.id: 1 for f in rows}, threshold, calibration)
+    return {name: json.loads(content) for name, content in result.contents.items()}
+
+
 FOUND = [found("sure", -3.0, 4.0, 1.0), found("at", 2.5, 2.0), found("above", 2.75, 2.0), found("none", 1.0)]
 
 
 def test_the_files_and_their_formats() -> None:
-    contents = answers.files(FOUND, 0.5, CALIBRATION)
-    assert list(contents) == [
-        "predictions.json",
-        "best_spans.json",
-        "null_odds.json",
-        "na_prob.json",
-        "nbest.json",
-        "thresholds.json",
-    ]
+    contents = written(FOUND, 0.5)
+    names = ("predictions", "best_spans", "null_odds", "na_prob", "nbest", "num_features", "thresholds")
+    assert set(contents) == {f"{name}.json" for name in names}
     assert contents["predictions.json"] == {"sure": "text 0", "at": "text 0", "above": "", "none": ""}
     assert contents["best_spans.json"] == {"sure": "text 0", "at": "text 0", "above": "text 0", "none": ""}
     assert contents["null_odds.json"] == {"sure": -7.0, "at": 0.5, "above": 0.75, "none": None}
     assert contents["thresholds.json"] == {"applied": 0.5, "calibrated": 0.5}
     na_prob = contents["na_prob.json"]
-    assert list(na_prob) == ["sure", "at", "above", "none"]
+    assert set(na_prob) == {"sure", "at", "above", "none"}
     assert na_prob["none"] == 1.0
     assert 0 < na_prob["sure"] < na_prob["at"] < na_prob["above"] < 1
     assert na_prob["at"] == pytest.approx(1 / (1 + math.exp(-(0.7 * 0.5 - 0.2))), abs=1e-6)
 
 
 def test_nbest_has_the_null_answer_at_its_place() -> None:
-    nbest = answers.files([found("q", 1.0, 4.0, 1.0, 0.5)], 0.0, CALIBRATION)["nbest.json"]["q"]
+    nbest = written([found("q", 1.0, 4.0, 1.0, 0.5)], 0.0)["nbest.json"]["q"]
     assert [entry["text"] for entry in nbest] == ["text 0", "text 1", "", "text 2"]  # of equals, the span first
     assert nbest[1] == {
         "text": "text 1",
@@ -69,28 +69,46 @@ def test_nbest_has_the_null_answer_at_its_place() -> None:
     assert [entry["probability"] for entry in nbest] == pytest.approx([value / sum(exps) for value in exps])
 
 
+def test_texts_of_any_script_come_back_and_the_bytes_are_utf_8() -> None:
+    text = 'Zoë "🎉"\u2028\n馆'
+    rows = [Found("qü", 0.0, [Span(text, 0, len(text), 1.0, 1.0)])]
+    contents = written(rows, 0.0)
+    assert contents["nbest.json"]["qü"][0]["text"] == contents["predictions.json"]["qü"] == text
+    raw = answers.files(rows, {"qü": 1}, 0.0, CALIBRATION).contents["nbest.json"].decode()
+    assert "馆" in raw
+    assert raw.endswith("}\n")
+
+
+def test_no_questions_give_empty_files() -> None:
+    contents = written([], 0.0)
+    assert contents.pop("thresholds.json") == {"applied": 0.0, "calibrated": 0.5}
+    assert all(content == {} for content in contents.values())
+
+
 def test_nbest_of_a_question_without_a_span_is_the_null_answer_alone() -> None:
-    nbest = answers.files([found("q", -2.0)], 0.0, CALIBRATION)["nbest.json"]["q"]
+    nbest = written([found("q", -2.0)], 0.0)["nbest.json"]["q"]
     assert nbest == [{"text": "", "score": -2.0, "probability": 1.0}]
 
 
 LOGITS = st.floats(-1e4, 1e4, width=32)
 
 
+@settings(max_examples=50, deadline=None)
 @given(st.lists(st.tuples(LOGITS, LOGITS), min_size=2, max_size=20), st.floats(0.01, 5), st.floats(-3, 3))
 def test_na_prob_sorts_as_score_diff(pairs: list[tuple[float, float]], slope: float, intercept: float) -> None:
     rows = [found(f"q{n}", null, score) for n, (null, score) in enumerate(pairs)]
-    contents = answers.files(rows, 0.0, Calibration(0.0, slope, intercept))
-    diffs, probs = (list(contents[name].values()) for name in ("null_odds.json", "na_prob.json"))
+    contents = written(rows, 0.0, Calibration(0.0, slope, intercept))
+    diffs, probs = ([contents[name][f.id] for f in rows] for name in ("null_odds.json", "na_prob.json"))
     assert all(0 <= prob <= 1 for prob in probs)
     order = sorted(range(len(rows)), key=diffs.__getitem__)
     assert [probs[n] for n in order] == sorted(probs)
 
 
-@given(st.lists(st.tuples(LOGITS, LOGITS), min_size=1), LOGITS, st.floats(0, 10))
+@settings(max_examples=50, deadline=None)
+@given(st.lists(st.tuples(LOGITS, LOGITS), min_size=1, max_size=20), LOGITS, st.floats(0, 10))
 def test_a_higher_threshold_blanks_no_answer(pairs: list[tuple[float, float]], low: float, more: float) -> None:
     rows = [found(f"q{n}", null, score) for n, (null, score) in enumerate(pairs)]
-    before, after = (answers.files(rows, at, CALIBRATION) for at in (low, low + more))
+    before, after = (written(rows, at) for at in (low, low + more))
     for qid, text in before["predictions.json"].items():
         assert not text or after["predictions.json"][qid] == text
     # the rule that score applies to the same files
@@ -131,9 +149,10 @@ def test_a_calibration_is_read_back(tmp_path: Path) -> None:
     assert Calibration.read(path) == CALIBRATION
 
 
+@settings(deadline=None)
 @given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=20))
 def test_softmax(scores: list[float]) -> None:
-    result = answers.softmax(iter(scores))
+    result = answers.softmax(scores)
     assert sum(result) == pytest.approx(1)
     values = np.array(scores) - max(scores)
     assert result == pytest.approx((np.exp(values) / np.exp(values).sum()).tolist())
@@ -141,7 +160,7 @@ def test_softmax(scores: list[float]) -> None:
 
 def test_find_searches_every_question_and_refuses_others() -> None:
     data = cut(encoded([1, 1], [[(0, 2), (3, 5)], [(0, 1)]]), template(), 16, 0)
-    rules = AnswerSearchParams(max_answer_length=2, max_context=False)
+    rules = AnswerSearchParams(max_answer_length=2, max_context=False, top_n=None)
     logits = random_logits(data, 0)
     result = answers.find(data, logits, {"q1": "x", "q0": "ab cd"}, 20, rules)  # the squad file in another order
     assert [(row.id, {span.text for span in row.spans}) for row in result] == [
@@ -156,6 +175,6 @@ def test_find_searches_every_question_and_refuses_others() -> None:
 
 
 def test_the_last_line() -> None:
-    contents = answers.files(FOUND, 0.5, CALIBRATION)
+    result = answers.files(FOUND, {}, 0.5, CALIBRATION)
     expected = '4 questions: 2 answered with "" at threshold 0.5000 logits'
-    assert answers.summary(contents["predictions.json"], 0.5) == expected
+    assert answers.summary(result.predictions, 0.5) == expected

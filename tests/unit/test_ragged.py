@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pyarrow as pa
-from hypothesis import given
+from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanline.ragged import Ragged, bounds_of, ranges
@@ -17,6 +17,7 @@ def rows_of(value: Ragged) -> list[list[int]]:
     return [value[row].tolist() for row in range(len(value))]
 
 
+@settings(deadline=None)
 @given(ROWS)
 def test_holds_its_rows(rows: list[list[int]]) -> None:
     value = ragged(rows, np.int32)
@@ -24,6 +25,7 @@ def test_holds_its_rows(rows: list[list[int]]) -> None:
     assert value.lengths.tolist() == [len(row) for row in rows]
 
 
+@settings(deadline=None)
 @given(ROWS.filter(bool), st.data())
 def test_take_repeats_and_reorders_rows(rows: list[list[int]], data: st.DataObject) -> None:
     chosen = data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=10))
@@ -31,6 +33,7 @@ def test_take_repeats_and_reorders_rows(rows: list[list[int]], data: st.DataObje
     assert rows_of(found) == [rows[row] for row in chosen]
 
 
+@settings(deadline=None)
 @given(ROWS, st.integers(1, 5), st.integers(0, 3))
 def test_arrow_and_back_however_it_is_chunked(rows: list[list[int]], size: int, skip: int) -> None:
     whole = ragged(rows, np.int32).to_arrow(pa.int32())
@@ -42,6 +45,7 @@ def test_arrow_and_back_however_it_is_chunked(rows: list[list[int]], size: int, 
     assert found.bounds.dtype == np.int64
 
 
+@settings(deadline=None)
 @given(st.lists(st.tuples(st.integers(0, 50), st.integers(0, 5)), max_size=10))
 def test_ranges_are_concatenated_aranges(pairs: list[tuple[int, int]]) -> None:
     starts, lengths = np.array(pairs, np.int64).reshape(-1, 2).T

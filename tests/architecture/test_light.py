@@ -1,0 +1,42 @@
+"""The cheap stages stay cheap: importing one brings in none of the libraries that take seconds to import."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+
+import pytest
+
+from tests.architecture.closure import ROOT
+
+HEAVY = {"torch", "transformers", "evaluate", "datasets", "safetensors", "huggingface_hub", "pandas", "dvc"}
+LIGHT = {
+    "stages.calibrate": HEAVY | {"tokenizers"},
+    "stages.postprocess": HEAVY | {"tokenizers"},
+    "stages.score": HEAVY | {"tokenizers"},
+    "stages.featurize": HEAVY,
+    "spanline.preset": HEAVY | {"tokenizers", "numpy", "pyarrow"},
+    "spanline.metrics": HEAVY | {"tokenizers", "numpy", "pyarrow"},
+}
+
+
+def imported_by(module: str) -> set[str]:
+    """Top-level packages in memory after a fresh process has imported `module`."""
+    code = f"import json, sys, {module}; print(json.dumps(sorted({{name.split('.')[0] for name in sys.modules}})))"
+    environ = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
+    result = subprocess.run([sys.executable, "-c", code], env=environ, capture_output=True, text=True, check=True)
+    return set(json.loads(result.stdout))
+
+
+@pytest.mark.parametrize("module", LIGHT)
+def test_imports_nothing_heavy(module: str) -> None:
+    found = imported_by(module)
+    assert module.split(".")[0] in found
+    assert not found & LIGHT[module]
+
+
+def test_this_test_would_notice() -> None:
+    assert "tokenizers" in imported_by("stages.featurize")
+    assert "pyarrow" in imported_by("stages.score")

@@ -1,0 +1,63 @@
+"""`evaluate.load(PATH)` loads our scorer offline; it takes and gives what the hub's squad_v2 does."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+REPO = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SPANLINE_SHARED", REPO.parent / "shared"))
+
+SCRIPT = """
+import json, sys, evaluate
+module, gold, cases = sys.argv[1:]
+metric = evaluate.load(module)
+data = json.load(open(gold, encoding="utf-8"))["data"]
+qas = [qa for article in data for paragraph in article["paragraphs"] for qa in paragraph["qas"]]
+references = [
+    {"id": qa["id"], "answers": {key: [answer[key] for answer in qa["answers"]] for key in ("text", "answer_start")}}
+    for qa in qas
+]
+found = {}
+for name, case in json.load(open(cases, encoding="utf-8")).items():
+    predictions = [
+        {"id": qid, "prediction_text": text, "no_answer_probability": case["na_prob"][qid]}
+        for qid, text in case["predictions"].items()
+    ]
+    found[name] = {
+        "official_with_na_prob": metric.compute(predictions=predictions, references=references),
+        "official_with_na_prob_threshold_0_5": metric.compute(
+            predictions=predictions, references=references, no_answer_threshold=0.5
+        ),
+    }
+refused = ""
+try:
+    metric.compute(predictions=predictions[1:] + predictions[1:2], references=references)
+except ValueError as error:
+    refused = str(error)
+print(json.dumps({"found": found, "refused": refused}))
+"""
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(not (SHARED / "official_scores").is_dir(), reason="needs SPANLINE_SHARED with official_scores")
+def test_gives_the_official_scores_offline(tmp_path: Path) -> None:
+    """In a process of its own, for `evaluate` reads its settings when it is imported."""
+    cases = SHARED / "official_scores/edge_cases.json"
+    environ = {**os.environ, "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
+    environ["PYTHONPATH"] = str(REPO / "src")
+    module = REPO / "evaluate_modules" / "spanline_squad_v2"
+    words = [sys.executable, "-c", SCRIPT, str(module), str(SHARED / "official_scores/edge_gold.json"), str(cases)]
+    done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
+    assert done.returncode == 0, done.stderr
+    output = json.loads(done.stdout.splitlines()[-1])
+    for name, case in json.loads(cases.read_text(encoding="utf-8")).items():
+        for key, found in output["found"][name].items():
+            assert list(found) == list(case[key])
+            assert found == pytest.approx(case[key], rel=0, abs=1e-9), (name, key)
+    assert output["refused"].startswith("predictions: 1 ids occur again")

@@ -1,0 +1,145 @@
+"""`python -m spanline.official` stands in for the official script: arguments, numbers, JSON; and says what is wrong."""
+
+from __future__ import annotations
+
+import json
+import os
+import subprocess
+import sys
+import time
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanline import metrics, official
+from spanline.errors import SpanlineError
+
+REPO = Path(__file__).parents[2]
+SHARED = Path(os.environ.get("SPANLINE_SHARED", REPO.parent / "shared"))
+official_outputs = pytest.mark.skipif(
+    not (SHARED / "official_scores").is_dir(), reason="needs official_scores in the folder that SPANLINE_SHARED names"
+)
+
+
+def command(*arguments: Any) -> subprocess.CompletedProcess[str]:
+    environ = {**os.environ, "PYTHONPATH": str(REPO / "src")}
+    words = [sys.executable, "-m", "spanline.official", *map(str, arguments)]
+    return subprocess.run(words, env=environ, capture_output=True, text=True, timeout=60, check=False)
+
+
+def write(path: Path, content: Any) -> Path:
+    path.write_text(json.dumps(content))
+    return path
+
+
+def data(**questions: list[str]) -> dict[str, Any]:
+    """An official data file; what a scorer doesn't read is left out."""
+    qas = [{"id": qid, "answers": [{"text": text} for text in texts]} for qid, texts in questions.items()]
+    return {"data": [{"paragraphs": [{"qas": qas}]}]}
+
+
+def same(found: dict[str, float], expected: dict[str, float]) -> bool:
+    return list(found) == list(expected) and found == pytest.approx(expected, rel=0, abs=1e-9)
+
+
+@official_outputs
+@pytest.mark.parametrize("case", ["gold", "near", "empty", "articles", "repeat"])
+def test_official_edge_cases(case: str, tmp_path: Path) -> None:
+    given = json.loads((SHARED / "official_scores/edge_cases.json").read_text(encoding="utf-8"))[case]
+    predictions = write(tmp_path / "predictions.json", given["predictions"])
+    na_prob = write(tmp_path / "na_prob.json", given["na_prob"])
+    gold = SHARED / "official_scores/edge_gold.json"
+    for options, output in [
+        ([], "official"),
+        (["--na-prob-file", na_prob], "official_with_na_prob"),
+        (["-n", na_prob, "-t", 0.5], "official_with_na_prob_threshold_0_5"),
+    ]:
+        done = command(gold, predictions, *options)
+        assert same(json.loads(done.stdout), given[output])
+        assert done.stdout == json.dumps(json.loads(done.stdout), indent=2) + "\n"
+
+
+@official_outputs
+@pytest.mark.parametrize(
+    ("output", "predictions", "options"),
+    [
+        ("predictions", "predictions", []),
+        ("predictions_with_na_prob", "predictions", ["-n"]),
+        ("best_spans_with_na_prob", "best_spans", ["-n"]),
+        ("best_spans_with_na_prob_threshold_0_5", "best_spans", ["-t", "0.5", "-n"]),
+    ],
+)
+def test_official_dev_set(output: str, predictions: str, options: list[str]) -> None:
+    folder = SHARED / "official_scores/dev"
+    options = [*options, str(folder / "na_prob.json")] if options else []
+    started = time.monotonic()
+    done = command(SHARED / "squad_v2/dev-v2.0.json", folder / f"{predictions}.json", *options)
+    assert same(json.loads(done.stdout), json.loads((folder / "expected.json").read_text())[output])
+    assert time.monotonic() - started < 10  # about half a second on an idle machine
+
+
+def test_out_file_and_pictures(tmp_path: Path) -> None:
+    gold = write(tmp_path / "data.json", data(a=["x"], b=["y"], c=[]))
+    predictions = write(tmp_path / "predictions.json", {"a": "x", "b": "z", "c": "w"})
+    na_prob = write(tmp_path / "na_prob.json", {"a": 0.1, "b": 1.0, "c": 0.55})
+    done = command(gold, predictions, "-n", na_prob, "-o", tmp_path / "out.json", "-p", tmp_path / "images")
+    assert (done.returncode, done.stdout) == (0, "")
+    scores = json.loads((tmp_path / "out.json").read_text())
+    assert list(scores)[-3:] == ["pr_exact_ap", "pr_f1_ap", "pr_oracle_ap"]
+    assert scores["pr_exact_ap"] == 50.0
+    assert scores["pr_oracle_ap"] == pytest.approx(100 * (1 / 2 + 1 / 2 * 2 / 3))
+    names = {path.name for path in (tmp_path / "images").iterdir()}
+    assert names == {
+        *(f"pr_{name}.csv" for name in ("exact", "f1", "oracle")),
+        *(f"na_prob_hist_{name}.csv" for name in ("hasAns", "noAns")),
+    }
+    assert (tmp_path / "images/pr_exact.csv").read_text().splitlines()[:3] == ["recall,precision", "0.0,1.0", "0.5,1.0"]
+    bins = (tmp_path / "images/na_prob_hist_hasAns.csv").read_text().splitlines()
+    assert (len(bins), bins[3], bins[-1]) == (21, "0.1,0.15,0.5", "0.95,1.0,0.5")
+
+
+def test_a_plain_function() -> None:
+    scores = official.score(data(a=["x"], b=[]), {"a": "x", "b": "y"})
+    assert (scores["exact"], scores["NoAns_exact"], "best_f1" in scores) == (50.0, 0.0, False)
+    scores = official.score(data(a=["x"], b=[]), {"a": "x", "b": "y"}, {"a": 0.1, "b": 0.9}, 0.5)
+    assert (scores["exact"], scores["best_exact"]) == (100.0, 100.0)
+    assert official.score(data(a=["x"]), {"a": "x"}) == metrics.score({"a": ["x"]}, {"a": "x"}, None, metrics.NEVER)
+
+
+@pytest.mark.parametrize(
+    ("content", "message"),
+    [
+        ([], "has not the form of an official SQuAD file"),
+        ({"data": [{"paragraphs": [{"qas": [{"id": "q"}]}]}]}, "has not the form of an official SQuAD file"),
+        ({"data": [{"paragraphs": [{"qas": [{"id": "q", "answers": []}] * 2}]}]}, "question 'q' occurs twice"),
+    ],
+)
+def test_other_data_is_refused(content: Any, message: str) -> None:
+    with pytest.raises(SpanlineError, match=f"^gold.json: {message}"):
+        official.gold_texts(content, "gold.json")
+
+
+@pytest.mark.parametrize(
+    ("predictions", "na_prob", "line"),
+    [
+        ({"a": "x"}, None, "predictions: 1 questions are missing, the first is 'b'; make it again for this gold file"),
+        ({"a": "x", "b": "", "c": ""}, None, "predictions: 1 questions are not in the gold file, the first is 'c'"),
+        ({"a": "x", "b": ""}, {"a": 0.5}, "na_prob: 1 questions are missing, the first is 'b'"),
+        ({"a": "x", "b": ""}, {"a": 0.5, "b": "0.5"}, "na_prob: 1 values are not numbers, the first is 'b'"),
+        ([], None, "is not a JSON object by question id"),
+    ],
+)
+def test_what_does_not_fit_is_one_line(predictions: Any, na_prob: Any, line: str, tmp_path: Path) -> None:
+    gold = write(tmp_path / "data.json", data(a=["x"], b=[]))
+    options = [] if na_prob is None else ["-n", write(tmp_path / "na_prob.json", na_prob)]
+    done = command(gold, write(tmp_path / "predictions.json", predictions), *options)
+    assert (done.returncode, done.stdout, done.stderr.count("\n")) == (1, "", 1)
+    assert done.stderr.startswith("error: ")
+    assert line in done.stderr
+
+
+def test_a_missing_file_is_one_line(tmp_path: Path) -> None:
+    done = command(tmp_path / "data.json", tmp_path / "predictions.json")
+    assert done.returncode == 1
+    assert done.stderr == f"error: {tmp_path / 'data.json'}: there is no such file; check the path\n"
