@@ -17,6 +17,7 @@ import numpy as np
 import pyarrow as pa
 import torch
 from pydantic import Field
+from torch import Tensor, nn
 
 from spanline import batches, features, logits, scratch, shards
 from spanline.console import Progress, say
@@ -80,6 +81,30 @@ def points(scratch_folder: Path, p: PredictParams, manifest: Manifest, model: Pa
     return scratch_folder / "predict" / scratch.key(p, manifest, model, processor=processor)
 
 
+def prepared(model: SpanModel, p: PredictParams, device: torch.device) -> SpanModel:
+    """The model on `device`, for `predict` alone: on a CPU in float32 its weights are laid out for that."""
+    model = model.to(device).eval()
+    if device.type == "cpu" and p.precision != "bfloat16" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
+        for layer in model.encoder.modules():
+            if type(layer) is nn.Linear:
+                _pack(layer, p.tokens_per_batch)
+    return model
+
+
+@torch.inference_mode()
+def _pack(layer: nn.Linear, num_tokens: int) -> None:
+    """Let oneDNN multiply, with the weight in its own layout: on AMD processors a fifth faster than MKL, torch's choice
+    for float32. Only the last bits of the sums differ."""
+    onednn: Any = torch.ops.mkldnn
+    weight = onednn._reorder_linear_weight(layer.weight.detach(), num_tokens)
+
+    def forward(input: Tensor) -> Tensor:
+        result: Tensor = onednn._linear_pointwise(input, weight, layer.bias, "none", [], "")
+        return result
+
+    layer.forward = forward  # type: ignore[method-assign]
+
+
 def tables(
     model: SpanModel, manifest: Manifest, p: PredictParams, device: torch.device, points: Path, clock: Clock
 ) -> Iterator[pa.Table]:
@@ -87,7 +112,7 @@ def tables(
 
     A shard that the folder `points` holds is taken from there, each of the others is kept there.
     """
-    model = model.to(device).eval()
+    model = prepared(model, p, device)
     for number, shard in enumerate(shards.read_shards(manifest, features.KIND)):
         part = features.from_table(shard)
         table = scratch.load_table(points, number)
@@ -105,7 +130,8 @@ def _is_of(table: pa.Table, part: Features) -> bool:
     """Whether the table holds logits of exactly these features."""
     if not table.schema.equals(logits.SCHEMA):
         return False
-    same_rows = table.column("id").to_pylist() == part.ids.to_pylist()
+    same_ids = table.column("id").to_pylist() == part.ids.to_pylist()
+    same_rows = same_ids and np.array_equal(table.column("window").to_numpy(), part.window)
     columns = (Ragged.from_arrow(table.column(name)) for name in ("start_logits", "end_logits"))
     return same_rows and all(np.array_equal(column.bounds, part.input_ids.bounds) for column in columns)
 

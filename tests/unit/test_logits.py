@@ -38,9 +38,11 @@ def test_rows_name_their_feature(folder: Path) -> None:
     assert table.column("window").to_pylist() == data.window.tolist()
 
 
-def test_logits_of_other_features_are_refused(folder: Path) -> None:
-    other = featurize_params(doc_stride=16)
-    featurize(tiny_examples(), folder / "tokenizer.json", folder / "other", other)
+@pytest.mark.parametrize("same_rows", [True, False])
+def test_logits_of_other_features_are_refused(folder: Path, same_rows: bool) -> None:
+    given = tiny_examples()[::-1] if same_rows else tiny_examples()[1:]
+    data, _ = featurize(given, folder / "tokenizer.json", folder / "other", featurize_params())
+    assert (len(data) == features.manifest(folder / "features").rows) == same_rows
     with pytest.raises(SpanlineError) as caught:
         logits.read(folder / "logits", features.manifest(folder / "other"))
     expected = f"holds logits of other features than {folder / 'other'}; predict them anew: dvc repro predict"
