@@ -36,7 +36,7 @@ def main() -> None:
     max_length = manifest.params["max_length"]
     data = features.read(manifest)
     data = data.take(np.arange(min(args.num_features or len(data), len(data))))
-    stock, spans = _stock(args.model, where), inference.prepared(model.load(args.model), p, where)
+    stock, spans = _stock(args.model, where), model.load(args.model).to(where).eval()
     model.refuse_mismatch(spans, args.model, manifest, "give the features and the model of one pipeline")
 
     _warm_up(stock, spans, data, max_length, p, where)

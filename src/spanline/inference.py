@@ -17,7 +17,6 @@ import numpy as np
 import pyarrow as pa
 import torch
 from pydantic import Field
-from torch import Tensor, nn
 
 from spanline import batches, features, logits, scratch, shards
 from spanline.console import Progress, say
@@ -81,30 +80,6 @@ def points(scratch_folder: Path, p: PredictParams, manifest: Manifest, model: Pa
     return scratch_folder / "predict" / scratch.key(p, manifest, model, processor=processor)
 
 
-def prepared(model: SpanModel, p: PredictParams, device: torch.device) -> SpanModel:
-    """The model on `device`, for `predict` alone: on a CPU in float32 its weights are laid out for that."""
-    model = model.to(device).eval()
-    if device.type == "cpu" and p.precision != "bfloat16" and torch.backends.mkldnn.is_available():  # type: ignore[no-untyped-call]
-        for layer in model.encoder.modules():
-            if type(layer) is nn.Linear:
-                _pack(layer, p.tokens_per_batch)
-    return model
-
-
-@torch.inference_mode()
-def _pack(layer: nn.Linear, num_tokens: int) -> None:
-    """Let oneDNN multiply, with the weight in its own layout: on AMD processors a fifth faster than MKL, torch's choice
-    for float32. Only the last bits of the sums differ."""
-    onednn: Any = torch.ops.mkldnn
-    weight = onednn._reorder_linear_weight(layer.weight.detach(), num_tokens)
-
-    def forward(input: Tensor) -> Tensor:
-        result: Tensor = onednn._linear_pointwise(input, weight, layer.bias, "none", [], "")
-        return result
-
-    layer.forward = forward  # type: ignore[method-assign]
-
-
 def tables(
     model: SpanModel, manifest: Manifest, p: PredictParams, device: torch.device, points: Path, clock: Clock
 ) -> Iterator[pa.Table]:
@@ -112,7 +87,7 @@ def tables(
 
     A shard that the folder `points` holds is taken from there, each of the others is kept there.
     """
-    model = prepared(model, p, device)
+    model = model.to(device).eval()
     for number, shard in enumerate(shards.read_shards(manifest, features.KIND)):
         part = features.from_table(shard)
         table = scratch.load_table(points, number)

@@ -16,7 +16,7 @@ from spanline.logits import Logits
 from spanline.ragged import Ragged
 from spanline.shards import Manifest
 from tests.unit.test_batches import make_features, write_features
-from tests.unit.test_model import FAMILIES, logits_of, make_checkpoint
+from tests.unit.test_model import logits_of, make_checkpoint
 
 CPU = torch.device("cpu")
 
@@ -53,16 +53,6 @@ def test_each_feature_gets_the_logits_it_has_alone_whatever_the_batch_size(spans
         for row, (start, end) in enumerate(alone):
             np.testing.assert_allclose(found.start[row], start, atol=1e-5)
             np.testing.assert_allclose(found.end[row], end, atol=1e-5)
-
-
-@pytest.mark.parametrize("family", FAMILIES)
-def test_the_layout_for_prediction_changes_rounding_only(family: str, tmp_path: Path) -> None:
-    data = make_features([30, 9, 22, 9])
-    plain = model.pretrained(make_checkpoint(tmp_path, family), 1, None).eval()
-    expected = predict(plain, data, params(50))
-    found = predict(inference.prepared(plain, params(50), CPU), data, params(50))
-    for name in ("start", "end"):
-        np.testing.assert_allclose(getattr(found, name).values, getattr(expected, name).values, atol=1e-5)
 
 
 def test_bfloat16_is_near(spans: model.SpanModel) -> None:
