@@ -13,8 +13,9 @@ repro: .venv/installed  ## run the pipeline: dvc repro $(ARGS)
 	@test -d .dvc || dvc init
 	dvc repro $(ARGS)
 
+# Several processes share the cores, so each gets one thread.
 test: .venv/installed-dev  ## run the tests: pytest $(ARGS)
-	python -m pytest $(ARGS)
+	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: .venv/installed-dev  ## formatter, linter, types, import layers
 	ruff format --check

@@ -91,7 +91,11 @@ def clone(root: Path, encoder: Path) -> Workspace:
         check=True,
     )
     for name in listed.stdout.splitlines():
-        if (ROOT / name).is_file() and not name.startswith(("tests/", "docs/", "metrics/")) and name != "dvc.lock":
+        if (
+            (ROOT / name).is_file()
+            and not name.startswith(("data/", "docs/", "metrics/", "tests/"))
+            and name != "dvc.lock"
+        ):
             target = root / name
             target.parent.mkdir(parents=True, exist_ok=True)
             target.write_bytes((ROOT / name).read_bytes())
