@@ -124,7 +124,7 @@ EDITS = {
     "src/spanline/official.py": set(),
     "src/spanline/training.py": {"train"},
     "src/spanline/optimizer.py": {"train"},
-    "src/spanline/scratch.py": {"train"},
+    "src/spanline/scratch.py": {"train"} | PREDICT,
     "src/spanline/model.py": {"train"} | PREDICT,
     "src/spanline/batches.py": {"train"} | PREDICT,
     "src/spanline/inference.py": PREDICT,

@@ -181,6 +181,11 @@ def test_a_url_leaves_only_the_splits(tmp_path: Path, mirror: str) -> None:
     assert content["read"]["train"]["file"] == f"{mirror}/tiny.json"
 
 
+def _heed_ctrl_c() -> None:
+    """A shell starts background jobs, and so perhaps these tests, with Ctrl-C ignored."""
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+
+
 @pytest.mark.parametrize(
     ("how", "code", "left"),
     [(signal.SIGKILL, -signal.SIGKILL, {"params.yaml", ".squad.partial"}), (signal.SIGINT, 130, {"params.yaml"})],
@@ -190,7 +195,9 @@ def test_a_stopped_stage_leaves_no_folder_and_runs_again(
     tmp_path: Path, mirror: str, how: signal.Signals, code: int, left: set[str]
 ) -> None:
     params, out = url_params(tmp_path, f"{mirror}/half.json"), tmp_path / "squad"
-    with subprocess.Popen(command(params, out), cwd=ROOT, env=environment(), stderr=subprocess.PIPE) as stage:
+    with subprocess.Popen(
+        command(params, out), cwd=ROOT, env=environment(), stderr=subprocess.PIPE, preexec_fn=_heed_ctrl_c
+    ) as stage:
         assert stage.stderr is not None
         assert stage.stderr.readline().startswith(b"fetching ")
         stage.send_signal(how)
