@@ -10,7 +10,6 @@ from hypothesis import HealthCheck, settings
 
 from tests.tiny import make_encoder
 
-
 # A busy machine is no bug: no property may fail for the time that it took.
 settings.register_profile("untimed", deadline=None, suppress_health_check=[HealthCheck.too_slow])
 settings.load_profile("untimed")
