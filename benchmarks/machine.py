@@ -9,8 +9,10 @@ import platform
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Callable, Sequence
+from dataclasses import dataclass
 from datetime import UTC, datetime
 from importlib.metadata import version
 from pathlib import Path
@@ -18,6 +20,7 @@ from typing import Any, TypeVar
 
 ROOT = Path(__file__).parents[1]
 T = TypeVar("T")
+SAMPLE_EVERY_S = 0.1
 
 
 def facts(*packages: str) -> dict[str, Any]:
@@ -63,6 +66,41 @@ def alternate(runs: Sequence[Callable[[], T]], repeats: int) -> tuple[list[float
             seconds[number].append(time.perf_counter() - started)
             gc.enable()
     return [statistics.median(times) for times in seconds], [results[number] for number in range(len(runs))]
+
+
+@dataclass(frozen=True)
+class Usage:
+    """What a command used."""
+
+    seconds: float
+    peak_bytes: int  # proportional set size of its processes together, sampled
+
+
+def measure(command: Sequence[str]) -> Usage:
+    """Run a command in the project's root; CalledProcessError, with what it said, when it fails."""
+    started = time.perf_counter()
+    with tempfile.TemporaryFile() as said:
+        with subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as process:
+            peak = 0
+            while process.poll() is None:
+                peak = max(peak, _memory(process.pid))
+                time.sleep(SAMPLE_EVERY_S)
+        seconds = time.perf_counter() - started
+        said.seek(0)
+        if process.returncode:
+            raise subprocess.CalledProcessError(process.returncode, command, said.read())
+    return Usage(seconds, peak)
+
+
+def _memory(pid: int) -> int:
+    """Bytes of a process and its descendants, pages that several share counted once (Linux)."""
+    try:
+        rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
+        children = Path(f"/proc/{pid}/task/{pid}/children").read_text().split()
+    except OSError:  # it has just ended
+        return 0
+    own = next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
+    return own + sum(_memory(int(child)) for child in children)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:

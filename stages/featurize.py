@@ -8,7 +8,8 @@ from spanline import console, environment, examples, features, featurizing, para
 from spanline.files import new_folder, sha256
 from spanline.runtime import Runtime
 from spanline.shards import ShardWriter
-from spanline.tokenizer import PairTokenizer, use_threads
+from spanline.tokenizer import PairTokenizer
+from spanline.workers import num_workers
 
 SECTION = "featurize"
 PARAMS = featurizing.FeaturizeParams
@@ -26,18 +27,18 @@ def main() -> None:
     p = params.load(args.params, SECTION, PARAMS)
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "tokenizers", "pyarrow")
-    use_threads(runtime.workers)
     tokenizer = PairTokenizer(args.tokenizer)
     featurizing.check_room(p, tokenizer, args.config)
 
     made_from = {"squad": sha256(args.squad), "tokenizer": sha256(args.tokenizer)}
-    num_questions = examples.count(args.squad)
+    sizes = examples.group_sizes(args.squad)
 
     def write(slow: bool) -> dict[str, Any]:
-        progress = console.Progress("featurize", num_questions, "questions", runtime.progress_every_s)
+        progress = console.Progress("featurize", sum(sizes), "questions", runtime.progress_every_s)
         with new_folder(args.out) as out:
             writer = ShardWriter(out, features.KIND, p.rows_per_shard)
-            counts = featurizing.featurize(examples.read(args.squad), tokenizer, p, writer, progress, slow)
+            job = featurizing.Job(args.squad, args.tokenizer, p, slow)
+            counts = featurizing.featurize(job, writer, progress, num_workers(runtime.workers, len(sizes)))
             writer.finish(made_from, {**p.model_dump(), "vocab_size": tokenizer.vocab_size}, counts)
         return counts
 

@@ -10,3 +10,7 @@ class SpanlineError(ValueError):
     def __init__(self, where: object, what: str, todo: str = "") -> None:
         self.where, self.what, self.todo = str(where), what, todo
         super().__init__(f"{where}: {what}; {todo}" if todo else f"{where}: {what}")
+
+    def __reduce__(self) -> tuple[type, tuple[str, str, str]]:
+        """So that it travels between processes whole."""
+        return type(self), (self.where, self.what, self.todo)

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from itertools import islice
 from pathlib import Path
@@ -25,7 +26,7 @@ SCHEMA = pa.schema(
         ("answers", pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])),
     ]
 )
-ROWS_PER_GROUP = 10_000
+ROWS_PER_GROUP = 5_000  # what a worker of featurize holds at a time
 _DICTIONARY_BYTES = 16 << 20  # holds a row group's contexts, each of which comes about seven times
 
 
@@ -81,22 +82,33 @@ def to_table(examples: list[Example]) -> pa.Table:
 
 def read(path: Path) -> Iterator[Example]:
     """The examples of a split that `write` wrote, in file order, a row group in memory at a time."""
-    context = ""
     for batch in _own_batches(path, SCHEMA.names):
-        for row in zip(*(column.to_pylist() for column in batch.columns), strict=True):
-            # the rows of a paragraph are neighbours: one copy of its context serves them all
-            context = context if row[2] == context else row[2]
-            yield Example(row[0], row[1], context, row[3], _answers(row[4]))
+        yield from from_rows(batch)
+
+
+def from_rows(rows: pa.RecordBatch | pa.Table) -> Iterator[Example]:
+    """The inverse of `to_table`."""
+    context = ""
+    for row in zip(*(column.to_pylist() for column in rows.columns), strict=True):
+        # the rows of a paragraph are neighbours: one copy of its context serves them all
+        context = context if row[2] == context else row[2]
+        yield Example(row[0], row[1], context, row[3], _answers(row[4]))
 
 
 def _answers(record: dict[str, list[Any]]) -> tuple[Answer, ...]:
     return tuple(Answer(text, start) for text, start in zip(record["text"], record["answer_start"], strict=True))
 
 
-def count(path: Path) -> int:
-    """Questions of a split that `write` wrote, read off the file's end."""
+def group_sizes(path: Path) -> list[int]:
+    """Questions of each row group of a split that `write` wrote."""
     with _open_split(path) as file:
-        return int(file.metadata.num_rows)
+        return [file.metadata.row_group(index).num_rows for index in range(file.num_row_groups)]
+
+
+def read_group(path: Path, index: int) -> pa.Table:
+    """One row group of a split that `write` wrote, as rows of SCHEMA; each column one chunk."""
+    with _open_split(path) as file, _damage(str(path), _MAKE_ANEW):
+        return file.read_row_group(index, use_threads=False).combine_chunks()
 
 
 def read_gold(path: Path) -> dict[str, list[str]]:
@@ -188,7 +200,14 @@ def _open(path: Path, origin: str, todo_missing: str, todo_broken: str) -> pq.Pa
 
 
 def _batches(file: pq.ParquetFile, columns: list[str], origin: str, todo: str) -> Iterator[pa.RecordBatch]:
-    try:
+    with _damage(origin, todo):
         yield from file.iter_batches(ROWS_PER_GROUP, columns=columns, use_threads=False)
+
+
+@contextmanager
+def _damage(origin: str, todo: str) -> Iterator[None]:
+    """Whatever the library says of a broken page or codec, in one line."""
+    try:
+        yield
     except (pa.ArrowException, OSError) as error:
         raise SpanlineError(origin, f"is damaged ({str(error).rstrip('.')})", todo) from None

@@ -1,18 +1,20 @@
-"""The featurize stage's work: examples in, feature shards out, streamed in groups, with counts of everything odd."""
+"""The featurize stage's work: a split in, feature shards out, a row group at a time, with counts of everything odd."""
 
 from __future__ import annotations
 
 import json
 from collections import Counter
-from collections.abc import Iterable, Iterator
-from itertools import islice
+from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
+from spanline import examples, workers
 from spanline import features as features_module
 from spanline.console import Progress
 from spanline.errors import SpanlineError
@@ -26,7 +28,7 @@ from spanline.tokenizer import PairTokenizer
 from spanline.windows import Encoded, cut
 
 CHECK_FIRST, CHECK_EVERY = 16, 1000  # examples that are also cut by the tokenizer itself
-GROUP = 4096  # questions tokenized and cut at a time: bounds memory; the bytes do not depend on it
+Array = np.ndarray[Any, Any]
 
 
 class FeaturizeParams(Section):
@@ -83,59 +85,83 @@ class PairsAreNotConcatenatedError(Exception):
     """The tokenizer encodes a pair otherwise than as its parts put together, so that the fast way would be wrong."""
 
 
-def featurize(
-    examples: Iterable[Example],
-    tokenizer: PairTokenizer,
-    params: FeaturizeParams,
-    writer: ShardWriter,
-    progress: Progress,
-    slow: bool,
-) -> dict[str, Any]:
+@dataclass(frozen=True)
+class Job:
+    """What a worker must know; `slow` lets the tokenizer itself cut each pair."""
+
+    squad: Path
+    tokenizer: Path
+    params: FeaturizeParams
+    slow: bool = False
+
+
+@dataclass(frozen=True)
+class Group:
+    """What became of one row group of the split."""
+
+    rows: pa.Table  # features
+    counts: Counter[str]
+    lost: list[str]  # ids of answers in no feature
+
+
+def featurize(job: Job, writer: ShardWriter, progress: Progress, processes: int) -> dict[str, Any]:
     """Write the features of all examples to `writer`; return the counts for the manifest.
 
-    `slow`: let the tokenizer itself cut each pair. Without it, every CHECK_EVERY-th example is cut both ways, and
-    PairsAreNotConcatenatedError is raised where they differ: the caller then begins again with `slow`.
+    Without `job.slow`, every CHECK_EVERY-th example is cut both ways, and PairsAreNotConcatenatedError is raised where
+    they differ: the caller then begins again with `slow`.
     """
     counts: Counter[str] = Counter(dict.fromkeys(_COUNTS, 0))
     lost: list[str] = []
-    for group in _groups(examples, GROUP):
-        encoded, num_cut = encode(group, tokenizer, params)
-        if slow:
-            features = _cut_by_tokenizer(group, tokenizer, params)
-        else:
-            features = cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
-            _check(group, features, tokenizer, params, first=counts["questions"])
-        writer.write(to_table(features, tokenizer.vocab_size))
-        counts["questions_cut"] += num_cut
-        counts += _count(group, features)
-        lost += _lost_answers(group, features)
-        progress.add(len(group))
+    sizes = examples.group_sizes(job.squad)
+    for group in workers.in_order(partial(Featurizer, job), range(len(sizes)), processes):
+        writer.write(group.rows)
+        counts += group.counts
+        lost += group.lost
+        progress.add(group.counts["questions"])
     if not counts["questions"]:
-        writer.write(features_module.empty_table(tokenizer.vocab_size))
+        writer.write(features_module.empty_table(PairTokenizer(job.tokenizer).vocab_size))
     counts["answers_in_no_feature"] = len(lost)
     return {**{name: counts[name] for name in _COUNTS}, "answers_in_no_feature_ids": lost}
 
 
-def _cut_by_tokenizer(examples: list[Example], tokenizer: PairTokenizer, params: FeaturizeParams) -> Features:
-    return cut_by_tokenizer(examples, tokenizer, params.max_length, params.doc_stride, params.max_question_length)
+class Featurizer:
+    """Cuts the row groups of a split, one at a time; each worker has one."""
 
+    def __init__(self, job: Job) -> None:
+        self._job, self._params = job, job.params
+        self._tokenizer = PairTokenizer(job.tokenizer)
+        self._firsts = bounds_of(np.array(examples.group_sizes(job.squad), np.int64))
 
-def _check(
-    group: list[Example], features: Features, tokenizer: PairTokenizer, params: FeaturizeParams, first: int
-) -> None:
-    """Compare the first CHECK_FIRST examples of all, and from then on each CHECK_EVERY-th, with the tokenizer's own,
-    but for those whose question is cut, which no tokenizer does by itself.
+    def __call__(self, index: int) -> Group:
+        questions = examples.read_group(self._job.squad, index)
+        encoded, num_cut = encode(questions, self._tokenizer, self._params)
+        if self._job.slow:
+            features = self._cut_by_tokenizer(list(examples.from_rows(questions)))
+        else:
+            features = cut(encoded, self._tokenizer.template, self._params.max_length, self._params.doc_stride)
+            self._check(questions, features, first=int(self._firsts[index]))
+        counts, lost = _count(encoded, features)
+        rows = to_table(features, self._tokenizer.vocab_size)
+        return Group(rows, counts + Counter(questions_cut=num_cut), lost)
 
-    `first` is the group's place in the stream: which examples are looked at does not depend on the grouping.
-    """
-    bounds = example_bounds(features)
-    for index, example in enumerate(group):
-        looked_at = first + index < CHECK_FIRST or (first + index) % CHECK_EVERY == 0
-        if looked_at and tokenizer.question_length(example.question) <= params.max_question_length:
-            fast = features.take(np.arange(bounds[index], bounds[index + 1]))
-            slow = _cut_by_tokenizer([example], tokenizer, params)
-            if not _comparable(fast).equals(_comparable(slow)):
-                raise PairsAreNotConcatenatedError(example.id)
+    def _cut_by_tokenizer(self, given: list[Example]) -> Features:
+        p = self._params
+        return cut_by_tokenizer(given, self._tokenizer, p.max_length, p.doc_stride, p.max_question_length)
+
+    def _check(self, questions: pa.Table, features: Features, first: int) -> None:
+        """Compare the first CHECK_FIRST examples of all and then each CHECK_EVERY-th with the tokenizer's own, but for
+        those whose question is cut, which no tokenizer does by itself.
+
+        `first` is the group's place in the split: which examples are looked at does not depend on the grouping.
+        """
+        bounds = example_bounds(features)
+        number = first + np.arange(len(questions))
+        for row in np.flatnonzero((number < CHECK_FIRST) | (number % CHECK_EVERY == 0)).tolist():
+            (example,) = examples.from_rows(questions.slice(row, 1))
+            if self._tokenizer.question_length(example.question) <= self._params.max_question_length:
+                fast = features.take(np.arange(bounds[row], bounds[row + 1]))
+                if not _comparable(fast).equals(_comparable(self._cut_by_tokenizer([example]))):
+                    raise PairsAreNotConcatenatedError(example.id)
 
 
 def _comparable(features: Features) -> pa.Table:
@@ -157,44 +183,43 @@ _COUNTS = (
 )
 
 
-def _groups(examples: Iterable[Example], size: int) -> Iterator[list[Example]]:
-    iterator = iter(examples)
-    while group := list(islice(iterator, size)):
-        yield group
-
-
-def encode(group: list[Example], tokenizer: PairTokenizer, params: FeaturizeParams) -> tuple[Encoded, int]:
-    """Tokenize each distinct question-free context once; also the number of questions that were cut."""
-    rows: dict[str, int] = {}
-    context_of = np.array([rows.setdefault(example.context, len(rows)) for example in group], np.int64)
-    questions = tokenizer.questions([example.question for example in group])
-    num_cut = _refuse_or_count_long(group, questions, params)
-    spans = [(a.start, a.start + len(a.text)) for a in (_first_answer(example) for example in group)]
-    starts, ends = np.array(spans, np.int64).reshape(-1, 2).T
+def encode(questions: pa.Table, tokenizer: PairTokenizer, params: FeaturizeParams) -> tuple[Encoded, int]:
+    """Rows of examples.SCHEMA, each column one chunk, tokenized: each distinct context once. Also the number of
+    questions that were cut."""
+    columns = {name: questions.column(name).combine_chunks() for name in ("id", "question", "context", "answers")}
+    contexts = columns["context"].dictionary_encode()
+    tokens = tokenizer.questions(columns["question"])
+    num_cut = _refuse_or_count_long(columns["id"], tokens, params)
+    answer_starts, answer_ends = _first_answers(columns["answers"])
     encoded = Encoded(
-        ids=[example.id for example in group],
-        questions=_keep_first(questions, params.max_question_length),
-        contexts=tokenizer.contexts(list(rows)),
-        context_of=context_of,
-        answer_starts=starts,
-        answer_ends=ends,
+        ids=columns["id"],
+        questions=_keep_first(tokens, params.max_question_length),
+        contexts=tokenizer.contexts(contexts.dictionary),
+        context_of=contexts.indices.to_numpy().astype(np.int64),
+        answer_starts=answer_starts,
+        answer_ends=answer_ends,
     )
     return encoded, num_cut
 
 
-class _NoAnswer:
-    start, text = -1, ""
+def _first_answers(answers: pa.StructArray) -> tuple[Array, Array]:
+    """(E,) characters where each question's first gold answer, the one that training uses, starts and ends; -1 and -1
+    for an unanswerable question."""
+    texts, starts = answers.flatten()
+    has = pc.list_value_length(texts).to_numpy(zero_copy_only=False) > 0
+    of_texts, of_starts = (part.offsets.to_numpy()[:-1][has] for part in (texts, starts))
+    first = starts.values.take(pa.array(of_starts)).to_numpy().astype(np.int64)
+    length = pc.utf8_length(texts.values.take(pa.array(of_texts))).to_numpy(zero_copy_only=False)
+    answer_starts = np.full(len(answers), -1, np.int64)
+    answer_ends = answer_starts.copy()
+    answer_starts[has], answer_ends[has] = first, first + length
+    return answer_starts, answer_ends
 
 
-def _first_answer(example: Example) -> Any:
-    """Training uses the first gold answer; an unanswerable question gets the span (-1, -1)."""
-    return example.answers[0] if example.answers else _NoAnswer
-
-
-def _refuse_or_count_long(group: list[Example], questions: Ragged, params: FeaturizeParams) -> int:
+def _refuse_or_count_long(ids: pa.StringArray, questions: Ragged, params: FeaturizeParams) -> int:
     long = np.flatnonzero(questions.lengths > params.max_question_length)
     if len(long) and params.long_questions == "refuse":
-        first, length = group[long[0]].id, questions.lengths[long[0]]
+        first, length = ids[int(long[0])].as_py(), questions.lengths[long[0]]
         what = f"has {length} tokens, more than featurize.max_question_length {params.max_question_length}"
         raise SpanlineError(f"question {first}", what, "raise that number or set featurize.long_questions: cut")
     return len(long)
@@ -205,30 +230,30 @@ def _keep_first(rows: Ragged, limit: int) -> Ragged:
     return Ragged(rows.values[ranges(rows.bounds[:-1], lengths)], bounds_of(lengths))
 
 
-def _count(group: list[Example], features: Features) -> Counter[str]:
-    labelled = _labelled(features)
-    return Counter(
-        questions=len(group),
+def _count(encoded: Encoded, features: Features) -> tuple[Counter[str], list[str]]:
+    """The counts, and the ids of answerable questions whose answer stands wholly inside no feature: train learns
+    "no answer" from them."""
+    is_answerable = encoded.answer_starts >= 0
+    is_labelled = features.start_position != features.null_position
+    example_of = np.cumsum(features.window == 0) - 1
+    is_found = np.zeros(len(is_answerable), dtype=bool)
+    is_found[example_of[is_labelled]] = True
+    counts = Counter(
+        questions=len(is_answerable),
         features=len(features),
         tokens=int(features.lengths.sum()),
         questions_with_several_features=int((features.window == 1).sum()),
-        answerable=sum(example.is_answerable for example in group),
-        features_with_answer=int(labelled.sum()),
-        answers_widened=_num_widened(group, features, labelled),
+        answerable=int(is_answerable.sum()),
+        features_with_answer=int(is_labelled.sum()),
+        answers_widened=_num_widened(encoded, features, np.flatnonzero(is_labelled), example_of),
     )
+    return counts, encoded.ids.filter(pa.array(is_answerable & ~is_found)).to_pylist()
 
 
-def _labelled(features: Features) -> Any:
-    """(N,) whether the feature's label is a span."""
-    return features.start_position != features.null_position
-
-
-def _num_widened(group: list[Example], features: Features, labelled: Any) -> int:
+def _num_widened(encoded: Encoded, features: Features, labelled: Array, example_of: Array) -> int:
     """Answers whose label covers more than the gold text, because a gold end falls inside a token ("Japan" in
     "Japanese")."""
-    example_of = np.cumsum(features.window == 0) - 1
-    rows = np.flatnonzero(labelled)
-    rows = rows[np.unique(example_of[rows], return_index=True)[1]]  # the first labelled feature of each example
+    rows = labelled[np.unique(example_of[labelled], return_index=True)[1]]  # the first labelled feature of each example
     first, last = (
         values.values[values.bounds[rows] + position[rows].astype(np.int64) - features.context_start[rows]]
         for values, position in (
@@ -236,19 +261,9 @@ def _num_widened(group: list[Example], features: Features, labelled: Any) -> int
             (features.offset_ends, features.end_position),
         )
     )
-    golds = (group[index].answers[0] for index in example_of[rows])
-    return sum(
-        start != gold.start or end != gold.start + len(gold.text)
-        for start, end, gold in zip(first.tolist(), last.tolist(), golds, strict=True)
-    )
-
-
-def _lost_answers(group: list[Example], features: Features) -> list[str]:
-    """Ids of answerable questions whose answer stands wholly inside no feature: train learns "no answer" from them."""
-    example_of = np.cumsum(features.window == 0) - 1
-    found = np.zeros(len(group), dtype=bool)
-    found[example_of[_labelled(features)]] = True
-    return [example.id for example, ok in zip(group, found, strict=True) if example.answers and not ok]
+    examples_of_rows = example_of[rows]
+    is_wider = (first != encoded.answer_starts[examples_of_rows]) | (last != encoded.answer_ends[examples_of_rows])
+    return int(is_wider.sum())
 
 
 def summary(counts: dict[str, Any]) -> str:

@@ -5,21 +5,26 @@ Legend: P texts, T tokens of a text, S special tokens of a slot.
 
 from __future__ import annotations
 
+import json
 import os
+import re
 from collections import Counter
-from collections.abc import Sequence
 from dataclasses import dataclass
 from itertools import chain
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 from tokenizers import Encoding, Tokenizer
 
 from spanline.errors import SpanlineError
-from spanline.ragged import Ragged, bounds_of
+from spanline.pieces import Pieces, cut_at_blanks
+from spanline.ragged import Ragged, bounds_of, ranges
 
 Array = np.ndarray[Any, Any]
+MOST_REMEMBERED = 1 << 20  # pieces: bounds memory
 
 
 @dataclass(frozen=True)
@@ -56,26 +61,34 @@ class EncodedTexts:
 
 
 class PairTokenizer:
-    """The tokenizer of one model. It encodes questions and contexts apart; `template` says how to join them."""
+    """The tokenizer of one model. It encodes questions and contexts apart; `template` says how to join them.
+
+    Where the tokenizer provably treats the parts of a text between blanks each by itself, every distinct part is
+    encoded once and remembered (`in_pieces`); else every text is encoded whole.
+    """
 
     def __init__(self, path: Path) -> None:
+        os.environ["TOKENIZERS_PARALLELISM"] = "false"  # the cores are shared out by processes, one thread each
         self.tokenizer = _load(path)
         self.vocab_size = self.tokenizer.get_vocab_size(with_added_tokens=True)
         self.template = _template(path, self.tokenizer.encode("a", "b"))
+        self.in_pieces = _is_cut_at_blanks(self.tokenizer)
+        self._memory = _Memory(self.tokenizer)
 
-    def questions(self, texts: Sequence[str]) -> Ragged:
+    def questions(self, texts: pa.StringArray) -> Ragged:
         """Token ids (T,) of each question, without special tokens. Leading blanks are dropped: some tokenizers make
         tokens of them, and no question means anything by them."""
-        stripped = [text.lstrip() for text in texts]
-        return _ids(self.tokenizer.encode_batch_fast(stripped, add_special_tokens=False))
+        return self._encode(pc.utf8_ltrim(texts, characters=_PYTHON_BLANKS)).ids
 
-    def contexts(self, texts: Sequence[str]) -> EncodedTexts:
+    def contexts(self, texts: pa.StringArray) -> EncodedTexts:
         """Token ids and offsets of each context, without special tokens."""
-        encodings = self.tokenizer.encode_batch(list(texts), add_special_tokens=False)
-        ids = _ids(encodings)
-        pairs = chain.from_iterable(chain.from_iterable(encoding.offsets for encoding in encodings))
-        offsets = np.fromiter(pairs, dtype=np.int32, count=2 * len(ids.values)).reshape(-1, 2)
-        return EncodedTexts(ids, Ragged(offsets[:, 0].copy(), ids.bounds), Ragged(offsets[:, 1].copy(), ids.bounds))
+        return self._encode(texts)
+
+    def _encode(self, texts: pa.StringArray) -> EncodedTexts:
+        if self.in_pieces:
+            pieces = cut_at_blanks(texts)
+            return _put_together(pieces, *self._memory.encode(pieces.distinct.to_pylist()))
+        return _encode_whole(self.tokenizer, texts.to_pylist())
 
     def question_length(self, text: str) -> int:
         """Tokens of the question, uncut."""
@@ -100,13 +113,6 @@ class PairTokenizer:
         return [first, *first.overflowing]
 
 
-def use_threads(workers: int) -> None:
-    """Let the library use `workers` threads (0: all cores). Call before the first encoding."""
-    os.environ["TOKENIZERS_PARALLELISM"] = "true"
-    if workers:
-        os.environ["RAYON_NUM_THREADS"] = str(workers)
-
-
 def _load(path: Path) -> Tokenizer:
     if not path.is_file():
         raise SpanlineError(
@@ -123,10 +129,86 @@ def _load(path: Path) -> Tokenizer:
     return tokenizer
 
 
-def _ids(encodings: Sequence[Encoding]) -> Ragged:
+_PYTHON_BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())  # what str.lstrip() drops
+
+
+def _encode_whole(tokenizer: Tokenizer, texts: list[str]) -> EncodedTexts:
+    encodings = tokenizer.encode_batch(texts, add_special_tokens=False)
     lengths = np.fromiter((len(encoding) for encoding in encodings), dtype=np.int64, count=len(encodings))
-    values = chain.from_iterable(encoding.ids for encoding in encodings)
-    return Ragged(np.fromiter(values, dtype=np.uint32, count=int(lengths.sum())), bounds_of(lengths))
+    bounds = bounds_of(lengths)
+    ids = np.fromiter(chain.from_iterable(encoding.ids for encoding in encodings), np.uint32, count=bounds[-1])
+    pairs = chain.from_iterable(chain.from_iterable(encoding.offsets for encoding in encodings))
+    offsets = np.fromiter(pairs, dtype=np.int32, count=2 * bounds[-1]).reshape(-1, 2)
+    return EncodedTexts(Ragged(ids, bounds), Ragged(offsets[:, 0].copy(), bounds), Ragged(offsets[:, 1].copy(), bounds))
+
+
+class _Memory:
+    """The encodings of pieces seen so far."""
+
+    def __init__(self, tokenizer: Tokenizer) -> None:
+        self._tokenizer = tokenizer
+        self._rows: dict[str, int] = {}
+        self._encoded = _encode_whole(tokenizer, [])
+
+    def encode(self, pieces: list[str]) -> tuple[EncodedTexts, Array]:
+        """All remembered encodings, and for each of the D pieces its row (D,) among them."""
+        if len(self._rows) > MOST_REMEMBERED:
+            self._rows, self._encoded = {}, _encode_whole(self._tokenizer, [])
+        new = [piece for piece in pieces if piece not in self._rows]
+        self._rows.update(zip(new, range(len(self._rows), len(self._rows) + len(new)), strict=True))
+        self._encoded = _joined(self._encoded, _encode_whole(self._tokenizer, new))
+        return self._encoded, np.array([self._rows[piece] for piece in pieces], np.int64)
+
+
+def _joined(first: EncodedTexts, second: EncodedTexts) -> EncodedTexts:
+    bounds = np.append(first.ids.bounds, first.ids.bounds[-1] + second.ids.bounds[1:])
+    pairs = ((getattr(first, name).values, getattr(second, name).values) for name in vars(first))
+    return EncodedTexts(*(Ragged(np.concatenate(pair), bounds) for pair in pairs))
+
+
+def _put_together(pieces: Pieces, encoded: EncodedTexts, row_of: Array) -> EncodedTexts:
+    """The encodings of texts from those of their pieces: ids one after the other, offsets moved along."""
+    rows = row_of[pieces.rows]
+    lengths = encoded.ids.lengths[rows]
+    tokens = ranges(encoded.ids.bounds[rows], lengths)
+    bounds = bounds_of(lengths)[pieces.bounds]
+    shifts = np.repeat(pieces.starts.astype(np.int32), lengths)
+    return EncodedTexts(
+        Ragged(encoded.ids.values[tokens], bounds),
+        Ragged(encoded.offset_starts.values[tokens] + shifts, bounds),
+        Ragged(encoded.offset_ends.values[tokens] + shifts, bounds),
+    )
+
+
+def _is_cut_at_blanks(tokenizer: Tokenizer) -> bool:
+    """Whether a text's encoding is that of its pieces (`pieces.cut_at_blanks`), one after the other, by what the
+    tokenizer's file says.
+
+    - The pre-tokenizers of BERT and of byte-level models (with GPT-2's pattern) split before a single blank between two
+      other characters, and the model sees each of their parts by itself.
+    - BERT's normalizer goes by the character or the combining sequence, of which a blank is never a part; so does NFC.
+    - No added token reaches over such a blank.
+    """
+    spec = json.loads(tokenizer.to_str())
+    pre_tokenizer, normalizer = spec["pre_tokenizer"] or {}, spec["normalizer"] or {"type": None}
+    kind = (pre_tokenizer.get("type"), normalizer["type"])
+    known = kind in {("BertPreTokenizer", None), ("BertPreTokenizer", "BertNormalizer")} or (
+        kind in {("ByteLevel", None), ("ByteLevel", "NFC")} and pre_tokenizer.get("use_regex", True)
+    )
+    alone = not any(_reaches_over_blanks(token) for token in spec["added_tokens"])
+    return known and alone and not spec["model"].get("dropout") and _is_same_in_pieces(tokenizer)
+
+
+def _reaches_over_blanks(added_token: dict[str, Any]) -> bool:
+    return bool(added_token["rstrip"] or added_token["single_word"] or re.search(r"\S ", added_token["content"]))
+
+
+def _is_same_in_pieces(tokenizer: Tokenizer) -> bool:
+    """Not so for a post-processor with `add_prefix_space`, which takes any text's first blank for the one it added."""
+    texts = pa.array(["a b"])
+    whole, pieces = _encode_whole(tokenizer, texts.to_pylist()), cut_at_blanks(texts)
+    parts = _put_together(pieces, _encode_whole(tokenizer, pieces.distinct.to_pylist()), np.arange(2))
+    return all(np.array_equal(getattr(whole, name).values, getattr(parts, name).values) for name in vars(whole))
 
 
 def _template(path: Path, pair: Encoding) -> Template:

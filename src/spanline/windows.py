@@ -9,7 +9,6 @@ Legend: E examples, N features, T tokens of a feature, C context tokens of a fea
 
 from __future__ import annotations
 
-from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import Any
 
@@ -27,7 +26,7 @@ Array = np.ndarray[Any, Any]
 class Encoded:
     """E examples with their texts tokenized: questions one each, contexts shared."""
 
-    ids: Sequence[str]  # (E,) question ids
+    ids: pa.StringArray  # (E,) question ids
     questions: Ragged  # (E rows) token ids, cut already
     contexts: EncodedTexts
     context_of: Array  # (E,) row of `contexts`
@@ -62,7 +61,7 @@ def cut(encoded: Encoded, template: Template, max_length: int, doc_stride: int) 
     )
     start_position, end_position = _label(encoded, windows, context_start, null)
     return Features(
-        ids=pa.array(encoded.ids, pa.string()).take(pa.array(windows.example)),
+        ids=encoded.ids.take(pa.array(windows.example)),
         window=windows.number.astype(np.uint16),
         input_ids=input_ids,
         token_type_ids=types,

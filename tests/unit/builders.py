@@ -116,18 +116,24 @@ def own_windows(tokenizer: Tokenizer, question: str, context: str, max_length: i
 
 
 def featurize(
-    given: Iterable[Example], tokenizer_path: Path, folder: Path, params: FeaturizeParams, slow: bool = False
+    given: Iterable[Example],
+    tokenizer_path: Path,
+    folder: Path,
+    params: FeaturizeParams,
+    slow: bool = False,
+    processes: int = 1,
 ) -> tuple[Features, dict[str, Any]]:
     """The features that the stage's own functions write to `folder` and read back, and their counts."""
-    tokenizer = PairTokenizer(tokenizer_path)
     split = folder.with_name(f"{folder.name}.parquet")
     examples.write(split, given)
     with files.new_folder(folder) as out:
         writer = shards.ShardWriter(out, features.KIND, params.rows_per_shard)
         progress = console.Progress("featurize", None, "questions", 1e9)
-        counts = featurizing.featurize(examples.read(split), tokenizer, params, writer, progress, slow)
+        job = featurizing.Job(split, tokenizer_path, params, slow)
+        counts = featurizing.featurize(job, writer, progress, processes)
+        vocab_size = PairTokenizer(tokenizer_path).vocab_size
         made_from = {"squad": files.sha256(split), "tokenizer": files.sha256(tokenizer_path)}
-        writer.finish(made_from, {**params.model_dump(), "vocab_size": tokenizer.vocab_size}, counts)
+        writer.finish(made_from, {**params.model_dump(), "vocab_size": vocab_size}, counts)
     return features.read(features.manifest(folder)), counts
 
 
@@ -163,7 +169,7 @@ def encoded(
     starts, ends = (ragged([[pair[side] for pair in row] for row in offsets], np.int32) for side in (0, 1))
     spans = np.array(answers if answers is not None else [(-1, -1)] * count, np.int64).reshape(-1, 2)
     return Encoded(
-        ids=[f"q{number}" for number in range(count)],
+        ids=pa.array([f"q{number}" for number in range(count)], pa.string()),
         questions=ragged([np.full(length, 7) for length in questions], np.uint32),
         contexts=EncodedTexts(ids, starts, ends),
         context_of=np.arange(count),

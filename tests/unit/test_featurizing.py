@@ -14,7 +14,7 @@ from typing import Any
 import pytest
 from tokenizers import Encoding, Tokenizer
 
-from spanline import features, featurizing, files, squad
+from spanline import examples, features, featurizing, files, squad
 from spanline.errors import SpanlineError
 from spanline.features import Features
 from spanline.squad import Answer, Example
@@ -201,20 +201,21 @@ def test_no_examples_give_one_empty_shard(tmp_path: Path) -> None:
     assert featurizing.summary(counts).startswith("0 questions -> 0 features of 0.0 tokens on average")
 
 
-@pytest.mark.parametrize("group", [1, 7, 39, 40])
-def test_bytes_do_not_depend_on_how_the_stream_was_grouped(
-    group: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+@pytest.mark.parametrize(("group", "processes"), [(1, 1), (7, 3), (39, 1), (40, 2)])
+def test_bytes_do_not_depend_on_grouping_or_processes(
+    group: int, processes: int, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     tokenizer_path = save(TOKENIZERS["bert"](), tmp_path)
     _, usual = featurize(tiny_examples(), tokenizer_path, tmp_path / "usual", featurize_params())
-    monkeypatch.setattr(featurizing, "GROUP", group)
-    _, counts = featurize(tiny_examples(), tokenizer_path, tmp_path / "grouped", featurize_params())
+    monkeypatch.setattr(examples, "ROWS_PER_GROUP", group)
+    folder = tmp_path / "grouped"
+    _, counts = featurize(tiny_examples(), tokenizer_path, folder, featurize_params(), processes=processes)
     assert counts == usual
-    assert hashes(tmp_path / "grouped") == hashes(tmp_path / "usual")
+    assert hashes(folder) == hashes(tmp_path / "usual")
 
 
 def hashes(folder: Path) -> dict[str, str]:
-    return {path.name: files.sha256(path) for path in sorted(folder.iterdir())}
+    return {path.name: files.sha256(path) for path in sorted(folder.glob("*.parquet"))}
 
 
 @pytest.mark.parametrize(
@@ -303,12 +304,13 @@ def test_the_real_dev_set_is_the_tokenizers_own(every: int, shared: Path, real_t
 
 
 @pytest.mark.slow
-def test_labels_of_20_000_real_train_questions(shared: Path, real_tokenizer: Path, tmp_path: Path) -> None:
+def test_labels_of_the_whole_real_train_set(shared: Path, real_tokenizer: Path, tmp_path: Path) -> None:
     path = shared / "squad_v2" / "train-v2.0-reconstructed.json"
-    given = list(squad.read_official(path, "train"))[:20_000]
+    given = list(squad.read_official(path, "train"))
     data, counts = featurize(given, real_tokenizer, tmp_path / "features", featurize_params(**REAL))
     labelled = 0
     for gold, rows in zip(given, rows_of_examples(data), strict=True):
         assert_labels_are_usual(data, rows, gold)
         labelled += any(data.start_position[row] != data.null_position[row] for row in rows)
-    assert counts["answers_in_no_feature"] == counts["answerable"] - labelled
+    assert (counts["questions"], counts["features"], counts["answerable"]) == (130_221, 131_648, 87_367)
+    assert counts["answers_in_no_feature"] == counts["answerable"] - labelled == 0

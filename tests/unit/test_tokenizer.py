@@ -3,14 +3,15 @@
 from __future__ import annotations
 
 import json
-import os
 from pathlib import Path
 
+import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
+from spanline import tokenizer
 from spanline.errors import SpanlineError
-from spanline.tokenizer import PairTokenizer, Template, use_threads
+from spanline.tokenizer import PairTokenizer, Template
 from tests.unit.builders import TOKENIZERS, save, tiny_examples
 
 # before, between, after, their types, question's and context's type, where "no answer" stands
@@ -105,8 +106,8 @@ def test_texts_are_encoded_as_the_tokenizer_does(name: str, tmp_path: Path) -> N
     own = TOKENIZERS[name]()  # trained once: a second training may break ties otherwise
     ours = PairTokenizer(save(own, tmp_path))
     given = tiny_examples()
-    questions = ours.questions([example.question for example in given])
-    contexts = ours.contexts([example.context for example in given])
+    questions = ours.questions(pa.array([example.question for example in given]))
+    contexts = ours.contexts(pa.array([example.context for example in given]))
     for row, example in enumerate(given):
         question = own.encode(example.question.lstrip(), add_special_tokens=False)
         assert questions[row].tolist() == question.ids
@@ -118,14 +119,18 @@ def test_texts_are_encoded_as_the_tokenizer_does(name: str, tmp_path: Path) -> N
 
 def test_leading_blanks_of_a_question_make_no_tokens(tmp_path: Path) -> None:
     ours = PairTokenizer(save(TOKENIZERS["roberta"](), tmp_path))
-    blank, bare = (ours.questions([text])[0].tolist() for text in ("  \n Who was it?", "Who was it?"))
+    blank, bare = (ours.questions(pa.array([text]))[0].tolist() for text in ("  \n Who was it?", "Who was it?"))
     assert blank == bare
+
+
+def test_every_blank_of_python_is_known() -> None:
+    assert set(tokenizer._PYTHON_BLANKS) == {chr(code) for code in range(0x110000) if chr(code).isspace()}
 
 
 def test_offsets_count_characters_also_after_an_emoji(tmp_path: Path) -> None:
     text = "🎉🎉 brûlée 馆"
     for name in TOKENIZERS:
-        ours = PairTokenizer(save(TOKENIZERS[name](), tmp_path)).contexts([text])
+        ours = PairTokenizer(save(TOKENIZERS[name](), tmp_path)).contexts(pa.array([text]))
         assert ours.offset_ends.values.max() == len(text)
 
 
@@ -134,19 +139,11 @@ def test_padding_and_truncation_of_the_file_are_turned_off(tmp_path: Path) -> No
     tokenizer.enable_truncation(5)
     tokenizer.enable_padding(length=50)
     ours = PairTokenizer(save(tokenizer, tmp_path))
-    assert 5 < len(ours.contexts(["Lake Orvel lies in the hills north of Brandmoor."]).ids[0]) < 50
+    assert 5 < len(ours.contexts(pa.array(["Lake Orvel lies in the hills north of Brandmoor."])).ids[0]) < 50
 
 
 def test_no_texts(tmp_path: Path) -> None:
     ours = PairTokenizer(save(TOKENIZERS["bert"](), tmp_path))
-    assert len(ours.questions([])) == len(ours.contexts([]).ids) == 0
-    assert ours.contexts(["", " "]).ids.lengths.tolist() == [0, 0]
-
-
-def test_the_number_of_threads(monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setenv("RAYON_NUM_THREADS", "5")
-    monkeypatch.setenv("TOKENIZERS_PARALLELISM", "false")
-    use_threads(0)
-    assert (os.environ["RAYON_NUM_THREADS"], os.environ["TOKENIZERS_PARALLELISM"]) == ("5", "true")
-    use_threads(3)
-    assert os.environ["RAYON_NUM_THREADS"] == "3"
+    no_texts = pa.array([], pa.string())
+    assert len(ours.questions(no_texts)) == len(ours.contexts(no_texts).ids) == 0
+    assert ours.contexts(pa.array(["", " "])).ids.lengths.tolist() == [0, 0]
