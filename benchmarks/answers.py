@@ -15,6 +15,7 @@ import shlex
 import statistics
 import subprocess
 import sys
+import tempfile
 import time
 from collections.abc import Sequence
 from dataclasses import dataclass
@@ -22,6 +23,8 @@ from itertools import pairwise
 from pathlib import Path
 from typing import Any
 
+import datasets
+import numpy as np
 import yaml
 
 from benchmarks import machine, plain
@@ -29,7 +32,7 @@ from spanline import answers, examples, features, logits, metrics, params
 from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
-from spanline.spans import Found
+from spanline.spans import Found, NBest
 
 STAGES = ("calibrate", "postprocess", "score")
 ROUNDING = 1e-5  # logits; the plain loop adds and sorts in float32
@@ -44,9 +47,10 @@ def main() -> None:
     record: dict[str, Any] = {"benchmark": "answers", "questions": len(data.gold), "features": len(data.features)}
     plain_found, found = _search(data, args.repeats, rows, record)
     _files(data, plain_found, found, args.repeats, rows, record)
-    _score(data, found, args.repeats, rows, record)
-    _disagreements(data, plain_found, found, rows, record)
+    _score(data, found.rows(), args.repeats, rows, record)
+    _disagreements(data, plain_found, found.rows(), rows, record)
     if args.stages:
+        _programs(args, data, rows, record)
         for stage in STAGES:
             record[f"stage_{stage}_s"] = _stage_seconds(args.project, stage, args.repeats)
             rows.append([f"python -m stages.{stage}", "", f"{record[f'stage_{stage}_s']:.2f} s", ""])
@@ -100,7 +104,7 @@ def _read(project: Path, split: str) -> Data:
 # In memory.
 
 
-def _search(data: Data, repeats: int, rows: Rows, record: dict[str, Any]) -> tuple[list[plain.Answer], list[Found]]:
+def _search(data: Data, repeats: int, rows: Rows, record: dict[str, Any]) -> tuple[list[plain.Answer], NBest]:
     """The n-best spans and the null score of every question."""
     questions = _questions(data)
     length = data.search.max_answer_length
@@ -138,7 +142,7 @@ def _window(data: Data, row: int) -> plain.Window:
 def _files(
     data: Data,
     plain_found: Sequence[plain.Answer],
-    found: Sequence[Found],
+    found: NBest,
     repeats: int,
     rows: Rows,
     record: dict[str, Any],
@@ -221,6 +225,43 @@ def _best_score(found: Found) -> float:
 
 
 # As processes.
+
+
+def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str, Any]) -> None:
+    """Post-processing from files to files: the usual program against the stage. The usual one's imports are left out,
+    Spanline's time is that of the whole process."""
+    with tempfile.TemporaryDirectory() as name:
+        folder = Path(name)
+        _save_usual(data, folder)
+        command = [sys.executable, "-m", "benchmarks.usual_postprocess"]
+        command += ["--squad", str((args.project / f"data/squad/{args.split}.parquet").resolve())]
+        command += ["--features", str(folder / "features"), "--logits", str(folder / "logits.npy"), "--out", name]
+        command += ["--n-best-size", str(data.n_best_size), "--max-answer-length", str(data.search.max_answer_length)]
+        command += ["--threshold", str(data.threshold)]
+        usual, ours = [], []
+        for _ in range(args.repeats):
+            done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, check=True)
+            usual.append(float(done.stdout.splitlines()[-1]))
+            ours.append(_stage_seconds(args.project, "postprocess", 1))
+    seconds = [statistics.median(usual), statistics.median(ours)]
+    _compared("postprocess, from files to files", seconds, rows, record, "program")
+
+
+def _save_usual(data: Data, folder: Path) -> None:
+    """Features and logits as the usual program keeps them: padded, offsets null outside the context."""
+    questions = _questions(data)
+    windows = [(question.id, window) for question in questions for window in question.windows]
+    width = max(len(window.offsets) for _, window in windows)
+    columns = {
+        "example_id": [qid for qid, _ in windows],
+        "offset_mapping": [[*w.offsets, *[None] * (width - len(w.offsets))] for _, w in windows],
+        "null_position": [w.null_position for _, w in windows],
+    }
+    datasets.Dataset.from_dict(columns).save_to_disk(str(folder / "features"))
+    padded = np.full((2, len(windows), width), -1e4, np.float32)
+    for row, (_, window) in enumerate(windows):
+        padded[:, row, : len(window.offsets)] = window.start_logits, window.end_logits
+    np.save(folder / "logits.npy", padded)
 
 
 def _stage_seconds(project: Path, stage: str, repeats: int) -> float:

@@ -24,7 +24,7 @@ def main() -> None:
     environment.require(args.params, "numpy")
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
-    found = answers.find(features.read(manifest), all_logits, examples.read_contexts(args.squad), 1, search)
+    found = answers.find(features.read(manifest), all_logits, examples.read_contexts(args.squad), 1, search).rows()
 
     result = calibrating.calibrate(found, examples.read_gold(args.squad), p.metric)
     write_text(args.out, to_json(result))
@@ -32,4 +32,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    environment.hide("pandas")
     console.run(main)

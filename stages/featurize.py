@@ -51,4 +51,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    environment.hide("pandas")
     console.run(main)

@@ -1,7 +1,6 @@
 """Postprocess: logits -> one answer a question or "", its n-best list, and how unanswerable it looks."""
 
 import argparse
-import gc
 from pathlib import Path
 
 from spanline import answers, console, environment, examples, features, logits, params
@@ -23,14 +22,14 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
-    environment.require(args.params, "numpy", "orjson")
+    environment.require(args.params, "numpy", "orjson", "pyarrow")
     calibration = answers.Calibration.read(args.calibration)
     threshold = answers.threshold_of(p, calibration)
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
     contexts = examples.read_contexts(args.squad)
     all_features = features.read(manifest)
-    gc.disable()  # hundreds of thousands of small records without cycles: collecting would only cost time
+
     found = answers.find(all_features, all_logits, contexts, p.n_best_size, search)
 
     written = answers.files(found, answers.num_features(all_features), threshold, calibration)
@@ -41,4 +40,5 @@ def main() -> None:
 
 
 if __name__ == "__main__":
+    environment.hide("pandas")
     console.run(main)

@@ -2,26 +2,29 @@
 
 from __future__ import annotations
 
-import math
-from bisect import bisect_right
-from collections.abc import Sequence
 from dataclasses import dataclass
-from operator import neg
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
 import numpy as np
 import orjson
+import pyarrow as pa
+import pyarrow.compute as pc
 from pydantic import Field
 
 from spanline.calibration import no_answer_probability
 from spanline.errors import SpanlineError
 from spanline.features import Features, example_bounds
-from spanline.files import read_json, to_json
+from spanline.files import read_json
+from spanline.json_columns import lists, numbers, quoted, records
 from spanline.logits import Logits
 from spanline.params import Section
-from spanline.spans import Found, search
+from spanline.ragged import bounds_of
+from spanline.spans import NBest, Rules, search
 from spanline.threshold import apply_threshold
+
+Array = np.ndarray[Any, Any]
+QUESTIONS_AT_A_TIME = 1000  # of nbest.json: bounds memory
 
 
 class AnswerSearchParams(Section):
@@ -74,7 +77,7 @@ def num_features(features: Features) -> dict[str, int]:
 
 def find(
     features: Features, logits: Logits, contexts: dict[str, str], n_best_size: int, params: AnswerSearchParams
-) -> list[Found]:
+) -> NBest:
     """The search over all questions; SpanlineError when a question has no context in the squad file."""
     ids = features.ids.filter(np.asarray(features.window) == 0).to_pylist()
     missing = [qid for qid in ids if qid not in contexts]
@@ -82,7 +85,9 @@ def find(
         what = f"are of other questions than the squad file ({len(ids):,} and {len(contexts):,} questions)"
         raise SpanlineError("features", what, "make them anew: dvc repro featurize")
     texts = [contexts[qid] for qid in ids]
-    return search(features, logits, texts, n_best_size, params.max_answer_length, params.max_context, params.top_n)
+    return search(
+        features, logits, texts, Rules(n_best_size, params.max_answer_length, params.max_context, params.top_n)
+    )
 
 
 def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
@@ -97,10 +102,10 @@ def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
     return calibration.null_score_diff_threshold
 
 
-def files(found: Sequence[Found], num_features: dict[str, int], threshold: float, calibration: Calibration) -> Files:
+def files(found: NBest, num_features: dict[str, int], threshold: float, calibration: Calibration) -> Files:
     """What postprocess writes. A question without a legal span has best span "", score difference null, na_prob 1."""
-    best = {f.id: f.spans[0].text if f.spans else "" for f in found}
-    score_diff = {f.id: f.score_diff for f in found}
+    best = dict(zip(found.ids, found.best_texts(), strict=True))
+    score_diff = dict(zip(found.ids, found.score_diffs(), strict=True))
     predictions = apply_threshold(best, score_diff, threshold)
     contents = {
         "predictions.json": predictions,
@@ -110,7 +115,8 @@ def files(found: Sequence[Found], num_features: dict[str, int], threshold: float
         "num_features.json": num_features,
         "thresholds.json": {"applied": threshold, "calibrated": calibration.null_score_diff_threshold},
     }
-    encoded = {name: to_json(content).encode() for name, content in contents.items()}
+    how = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # tens of times faster than json
+    encoded = {name: orjson.dumps(content, option=how) for name, content in contents.items()}
     return Files({**encoded, "nbest.json": _nbest_json(found)}, predictions)
 
 
@@ -129,34 +135,57 @@ def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> d
     return {qid: by_id.get(qid, 1.0) for qid in score_diff}
 
 
-def _nbest_json(found: Sequence[Found]) -> bytes:
+def _nbest_json(found: NBest) -> bytes:
     """nbest.json, a question a line: the candidates and the null answer, best first, as Hugging Face's tools read them.
 
-    By far the largest file, so it is written by orjson: Python's own encoder takes several times as long.
+    By far the largest file, so it is put together by columns.
     """
-    lines = (orjson.dumps(f.id) + b": " + orjson.dumps(_nbest(f)) for f in found)
-    return b"{\n" + b",\n".join(lines) + b"\n}\n"
+    step = QUESTIONS_AT_A_TIME
+    parts = (_nbest_lines(found, low, min(low + step, len(found.ids))) for low in range(0, len(found.ids), step))
+    return b"{\n" + b",\n".join(parts) + b"\n}\n"
 
 
-def _nbest(found: Found) -> list[dict[str, Any]]:
-    """The candidates and the null answer, best first (the null answer last among equals), with the softmax of their
-    scores."""
-    entries: list[dict[str, Any]] = [
-        {"text": s.text, "start_logit": s.start_logit, "end_logit": s.end_logit, "start": s.start, "end": s.end}
-        for s in found.spans
-    ]
-    scores = [span.score for span in found.spans]
-    at = bisect_right(scores, -found.null_score, key=neg)
-    entries.insert(at, {"text": "", "score": found.null_score})
-    scores.insert(at, found.null_score)
-    for entry, probability in zip(entries, softmax(scores), strict=True):
-        entry["probability"] = probability
-    return entries
+def _nbest_lines(found: NBest, low: int, high: int) -> bytes:
+    """The lines of the questions from `low` to `high`."""
+    bounds = found.bounds[low : high + 1]
+    spans = slice(bounds[0], bounds[-1])
+    sizes, score, null_score = np.diff(bounds), found.score[spans], found.null_score[low:high]
+    at, bounds = _with_null(sizes, score, null_score)
+    is_null = np.ones(bounds[-1], dtype=bool)
+    is_null[at] = False
+    all_scores = np.empty(bounds[-1])
+    all_scores[at], all_scores[is_null] = score, null_score
+    probability = softmax(all_scores, bounds).astype(np.float32)
+    columns = [found.start_logit, found.end_logit, found.start, found.end]
+    texts = found.text.slice(spans.start, spans.stop - spans.start)
+    span_entries = records(
+        text=quoted(texts),
+        **{name: numbers(column[spans]) for name, column in zip(_NUMBERS, columns, strict=True)},
+        probability=numbers(probability[at]),
+    )
+    empty = pa.array(['""']).take(pa.array(np.zeros(len(sizes), np.int64)))
+    null_entries = records(text=empty, score=numbers(null_score), probability=numbers(probability[is_null]))
+    order = np.empty(bounds[-1], np.int64)
+    order[at], order[is_null] = np.arange(len(at)), len(at) + np.arange(len(sizes))
+    entries = pa.concat_arrays([span_entries, null_entries]).take(pa.array(order))
+    ids = quoted(pa.array(found.ids[low:high], pa.string()))
+    return b",\n".join(pc.binary_join_element_wise(ids, lists(bounds, entries), ": ").cast(pa.binary()).to_pylist())
 
 
-def softmax(scores: Sequence[float]) -> list[float]:
-    """exp(score) / sum of exp, shifted by the largest score so that nothing overflows."""
-    highest = max(scores)
-    exps = [math.exp(score - highest) for score in scores]
-    total = sum(exps)
-    return [value / total for value in exps]
+_NUMBERS = ("start_logit", "end_logit", "start", "end")
+
+
+def _with_null(sizes: Array, score: Array, null_score: Array) -> tuple[Array, Array]:
+    """Where each span stands when the null answer joins the spans of its question, last among equals; and the bounds of
+    the questions then."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    at = np.arange(len(score)) + owner + (score < null_score[owner])
+    return at, bounds_of(sizes + 1)
+
+
+def softmax(scores: Array, bounds: Array) -> Array:
+    """exp(score) / sum of exp over each row, shifted by the row's largest score so that nothing overflows."""
+    sizes = np.diff(bounds)
+    exps = np.exp(scores - np.repeat(np.maximum.reduceat(scores, bounds[:-1]), sizes))
+    result: Array = exps / np.repeat(np.add.reduceat(exps, bounds[:-1]), sizes)
+    return result

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import sys
+from importlib.abc import MetaPathFinder
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
@@ -29,3 +31,21 @@ def _compare(path: Path, package: str, wanted: str) -> None:
     if found != wanted:
         todo = f"pip install '{package}=={wanted}', or set it to '{found}' there: the stages that it shapes run again"
         raise SpanlineError(path, f"'environment.{package}' is {wanted}, installed is {found}", todo)
+
+
+def hide(package: str) -> None:
+    """Make a package that may be installed look absent to this process.
+
+    pyarrow imports pandas, if it can, on the first conversion to numpy: that takes longer than all the rest of a light
+    stage, and serves none of it.
+    """
+    sys.meta_path.insert(0, _Hidden(package))
+
+
+class _Hidden(MetaPathFinder):
+    def __init__(self, package: str) -> None:
+        self._package = package
+
+    def find_spec(self, name: str, path: object = None, target: object = None) -> None:
+        if name == self._package:
+            raise ModuleNotFoundError(f"{name} is hidden from this process", name=name)

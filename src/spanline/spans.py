@@ -20,17 +20,21 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
 
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
 from spanline.ragged import Ragged, bounds_of, ranges
+from spanline.texts import Texts, without_blanks
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_TOKENS = 1 << 18  # context tokens searched at a time: bounds memory
+BLOCK_TOKENS = 1 << 16  # context tokens searched at a time: bounds memory
 
 
 @dataclass(frozen=True)
@@ -78,26 +82,108 @@ class Found:
         return self.null_score - self.spans[0].score if self.spans else None
 
 
-def search(
-    features: Features,
-    logits: Logits,
-    contexts: Sequence[str],
-    n_best_size: int,
-    max_answer_length: int,
-    max_context: bool,
-    top_n: int | None,
-) -> list[Found]:
-    """The `n_best_size` best spans of each question with different texts (the best of each text), in the features'
-    order. `contexts` holds one text a question. `top_n`: None, or see the module's docstring."""
-    bounds = example_bounds(features)
-    null_scores = question_null_scores(features, logits, bounds).tolist()
-    ids = features.ids.take(bounds[:-1]).to_pylist() if len(bounds) > 1 else []
-    spans: dict[int, list[Span]] = {}
-    for block in _blocks(features.offset_starts.bounds[bounds]):
-        spans |= _distinct(
-            features, logits, bounds, block, contexts, n_best_size, max_answer_length, max_context, top_n
+@dataclass(frozen=True)
+class NBest:
+    """What the search found for Q questions, in columns; the spans of a question as in `Found`."""
+
+    ids: list[str]  # (Q,)
+    null_score: Array  # (Q,) float64, as in Found
+    bounds: Array  # (Q + 1,) of the arrays below
+    text: pa.StringArray  # (K,)
+    start: Array  # (K,) characters of the context
+    end: Array  # (K,) exclusive
+    start_logit: Array  # (K,) float32
+    end_logit: Array  # (K,) float32
+
+    @property
+    def score(self) -> Array:
+        """(K,) float64."""
+        return self.start_logit.astype(np.float64) + self.end_logit
+
+    def best_texts(self) -> list[str]:
+        """(Q,) the best span's text, "" where no span is legal."""
+        has = np.diff(self.bounds) > 0
+        rows = pa.array(self.bounds[:-1], mask=~has)
+        return pc.fill_null(self.text.take(rows), "").to_pylist()  # type: ignore[no-any-return]
+
+    def score_diffs(self) -> list[float | None]:
+        """(Q,) null score - best span score; None where no span is legal."""
+        has = np.diff(self.bounds) > 0
+        best = self.score[self.bounds[:-1][has]]
+        diffs: list[float | None] = [None] * len(has)
+        for question, diff in zip(np.flatnonzero(has).tolist(), (self.null_score[has] - best).tolist(), strict=True):
+            diffs[question] = diff
+        return diffs
+
+    def rows(self) -> list[Found]:
+        """Question by question, for whoever wants to look at spans one at a time."""
+        columns = (
+            self.text.to_pylist(),
+            *(c.tolist() for c in (self.start, self.end, self.start_logit, self.end_logit)),
         )
-    return [Found(qid, null_scores[question], spans[question]) for question, qid in enumerate(ids)]
+        spans = list(map(Span, *columns))
+        parts = [spans[low:high] for low, high in pairwise(self.bounds.tolist())]
+        return list(map(Found, self.ids, self.null_score.tolist(), parts))
+
+
+@dataclass(frozen=True)
+class Rules:
+    """Which spans are legal, and how many are wanted."""
+
+    n_best_size: int
+    max_answer_length: int  # tokens
+    max_context: bool
+    top_n: int | None  # None, or see the module's docstring
+
+
+def search(features: Features, logits: Logits, contexts: Sequence[str], rules: Rules) -> NBest:
+    """The `n_best_size` best spans of each question with different texts (the best of each text), in the features'
+    order. `contexts` holds one text a question."""
+    bounds = example_bounds(features)
+    rows: dict[str, int] = {}
+    text_of = np.array([rows.setdefault(context, len(rows)) for context in contexts], np.int64)
+    texts = Texts(list(rows))
+    parts = [_none()]
+    for block in _blocks(features.offset_starts.bounds[bounds]):
+        parts += _distinct(features, logits, bounds, block, texts, text_of, rules)
+    ids = features.ids.take(bounds[:-1]).to_pylist() if len(bounds) > 1 else []
+    return _in_order(ids, question_null_scores(features, logits, bounds), parts)
+
+
+@dataclass(frozen=True)
+class _Part:
+    """The best spans of some questions, a ragged row each."""
+
+    questions: Array  # their numbers
+    sizes: Array  # how many spans each has
+    text: pa.StringArray
+    numbers: dict[str, Array]  # the other columns of NBest
+
+
+def _none() -> _Part:
+    """No question at all, with the columns' types."""
+    none = np.zeros(0, np.int64)
+    numbers: dict[str, Array] = {
+        "start": none,
+        "end": none,
+        "start_logit": none.astype(np.float32),
+        "end_logit": none.astype(np.float32),
+    }
+    return _Part(none, none, pa.array([], pa.string()), numbers)
+
+
+def _in_order(ids: list[str], null_scores: Array, parts: list[_Part]) -> NBest:
+    """The parts, which hold each question once, by question number."""
+    questions, sizes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("questions", "sizes"))
+    order = np.argsort(questions)
+    rows = ranges(bounds_of(sizes)[:-1][order], sizes[order])
+    return NBest(
+        ids=ids,
+        null_score=null_scores,
+        bounds=bounds_of(sizes[order]),
+        text=pa.concat_arrays([part.text for part in parts]).take(pa.array(rows)),
+        **{name: np.concatenate([part.numbers[name] for part in parts])[rows] for name in parts[0].numbers},
+    )
 
 
 def _blocks(token_bounds: Array) -> Iterator[Array]:
@@ -121,89 +207,95 @@ def _distinct(
     logits: Logits,
     bounds: Array,
     questions: Array,
-    contexts: Sequence[str],
-    n_best_size: int,
-    max_answer_length: int,
-    max_context: bool,
-    top_n: int | None,
-) -> dict[int, list[Span]]:
+    texts: Texts,
+    text_of: Array,
+    rules: Rules,
+) -> list[_Part]:
     """The n best texts of each question. Merging equal texts may leave fewer; then look deeper, for those only."""
-    found: dict[int, list[Span]] = {}
-    depth = n_best_size
+    parts = []
+    depth = rules.n_best_size
     while len(questions):
-        candidates = best_candidates(features, logits, bounds, questions, depth, max_answer_length, max_context, top_n)
-        spans = _merge(candidates, [contexts[question] for question in questions], n_best_size)
-        short = np.array([len(row) < n_best_size for row in spans], dtype=bool) & ~candidates.exhausted
-        found.update((q, row) for q, row, again in zip(questions.tolist(), spans, short, strict=True) if not again)
-        questions, depth = questions[short], depth * 4
-    return found
+        candidates = best_candidates(features, logits, bounds, questions, depth, rules)
+        merged = _merge(candidates, questions, texts, text_of, rules.n_best_size)
+        is_short = (merged.sizes < rules.n_best_size) & ~candidates.exhausted
+        parts.append(_only(merged, ~is_short))
+        questions, depth = questions[is_short], depth * 4
+    return parts
 
 
-def _merge(candidates: Candidates, contexts: list[str], n_best_size: int) -> list[list[Span]]:
-    """The candidates' texts, each once with its best span, at most `n_best_size` a question."""
-    columns = (candidates.start_char, candidates.end_char, candidates.start_logit, candidates.end_logit)
-    starts, ends, start_logits, end_logits = (column.tolist() for column in columns)
-    merged = []
-    for context, low, high in zip(
-        contexts, candidates.bounds[:-1].tolist(), candidates.bounds[1:].tolist(), strict=True
-    ):
-        spans: dict[str, Span] = {}
-        for k in range(low, high):
-            text, start = _without_blanks(context, starts[k], ends[k])
-            if text and text not in spans:
-                spans[text] = Span(text, start, start + len(text), start_logits[k], end_logits[k])
-                if len(spans) == n_best_size:
-                    break
-        merged.append(list(spans.values()))
-    return merged
+def _merge(candidates: Candidates, questions: Array, texts: Texts, text_of: Array, n_best_size: int) -> _Part:
+    """The candidates' texts, each once with its best span, at most `n_best_size` a question. Outer blanks are left off:
+    some tokenizers count the blank before a word to the word."""
+    owner = np.repeat(np.arange(len(questions)), np.diff(candidates.bounds))
+    text, num_lost = without_blanks(texts.cut(text_of[questions][owner], candidates.start_char, candidates.end_char))
+    codes = text.dictionary_encode()
+    key = owner * (len(codes.dictionary) + 1) + codes.indices.to_numpy(zero_copy_only=False)
+    is_first = np.zeros(len(text), dtype=bool)
+    is_first[np.unique(key, return_index=True)[1]] = True  # candidates come best first
+    length = pc.utf8_length(text).to_numpy(zero_copy_only=False)
+    kept = np.flatnonzero(is_first & (length > 0))
+    sizes = np.bincount(owner[kept], minlength=len(questions))
+    kept = kept[ranges(np.zeros(len(sizes), np.int64), sizes) < n_best_size]
+    start = (candidates.start_char + num_lost)[kept].astype(np.int64)
+    return _Part(
+        questions,
+        np.minimum(sizes, n_best_size),
+        text.take(pa.array(kept)),
+        {
+            "start": start,
+            "end": start + length[kept],
+            "start_logit": candidates.start_logit[kept],
+            "end_logit": candidates.end_logit[kept],
+        },
+    )
 
 
-def _without_blanks(context: str, start: int, end: int) -> tuple[str, int]:
-    """The text and its start, outer blanks left off: some tokenizers count the blank before a word to the word."""
-    text = context[start:end]
-    bare = text.lstrip()
-    return bare.rstrip(), start + len(text) - len(bare)
+def _only(part: _Part, chosen: Array) -> _Part:
+    """The questions where `chosen` is true."""
+    if chosen.all():
+        return part
+    rows = np.flatnonzero(np.repeat(chosen, part.sizes))
+    numbers = {name: column[rows] for name, column in part.numbers.items()}
+    return _Part(part.questions[chosen], part.sizes[chosen], part.text.take(pa.array(rows)), numbers)
 
 
 def best_candidates(
-    features: Features,
-    logits: Logits,
-    bounds: Array,
-    questions: Array,
-    depth: int,
-    max_answer_length: int,
-    max_context: bool,
-    top_n: int | None,
+    features: Features, logits: Logits, bounds: Array, questions: Array, depth: int, rules: Rules
 ) -> Candidates:
     """The `depth` best legal spans of each of the questions numbered `questions`, texts not looked at.
 
-    `bounds` (all questions + 1,) are the feature rows of each question.
+    `bounds` (all questions + 1,) are the feature rows of each question. Up to the last step sums are rounded to
+    float32, which keeps the order of any two but may make them equal: nothing is lost, a little too much is kept.
     """
     rows = ranges(bounds[:-1][questions], np.diff(bounds)[questions])
     lengths = features.context_lengths[rows]
     tokens = bounds_of(lengths)
     stop = np.repeat(tokens[1:], lengths)  # (tokens,) end of the token's feature
-    question = np.repeat(np.repeat(np.arange(len(questions)), np.diff(bounds)[questions]), lengths)
+    sizes = np.add.reduceat(lengths, bounds_of(np.diff(bounds)[questions])[:-1])  # (Q,) tokens of each question
     at = ranges(logits.start.bounds[:-1][rows] + features.context_start[rows], lengths)
-    start, end = logits.start.values[at].astype(np.float64), logits.end.values[at].astype(np.float64)
-    if max_context:
+    start, end = logits.start.values[at], logits.end.values[at]
+    if rules.max_context:
         start[~features.max_context.values[ranges(features.max_context.bounds[:-1][rows], lengths)]] = -np.inf
-
-    if top_n is not None:
+    if rules.top_n is not None:
         at_in_rows = ranges(bounds_of(logits.start.lengths[rows])[:-1] + features.context_start[rows], lengths)
-        start[~_among_best(logits.start, rows, top_n)[at_in_rows]] = -np.inf
-        end[~_among_best(logits.end, rows, top_n)[at_in_rows]] = -np.inf
+        start[~_among_best(logits.start, rows, rules.top_n)[at_in_rows]] = -np.inf
+        end[~_among_best(logits.end, rows, rules.top_n)[at_in_rows]] = -np.inf
 
-    best = start + running_max(end, stop, max_answer_length)
-    floor = kth_largest(best, np.bincount(question, minlength=len(questions)), depth)
-    chosen = np.flatnonzero((best >= floor[question]) & (best > -np.inf))
-    first, last, score = _pairs(chosen, start, end, stop, floor[question[chosen]], max_answer_length)
-    keep = _first_of_each(np.lexsort((last, first, -score, question[first])), question[first], len(questions), depth)
+    with np.errstate(over="ignore"):  # an infinite sum keeps its place too
+        best = start + running_max(end, stop, rules.max_answer_length)
+    floor = kth_largest(best, sizes, depth)
+    chosen = np.flatnonzero((best >= np.repeat(floor, sizes)) & (start > -np.inf))
+    question = np.repeat(np.arange(len(questions)), sizes)
+    first, last = _pairs(chosen, start, end, stop, floor[question[chosen]], rules.max_answer_length)
+    score = start[first].astype(np.float64) + end[last]
+    # the pairs lie by start and end, which a stable sort keeps among equals
+    order = np.lexsort((-score, question[first]))
+    keep = _first_of_each(order, question[first], len(questions), depth)
     first, last = first[keep], last[keep]
 
-    offsets = features.offset_starts.bounds[:-1][rows]
-    to_flat = ranges(offsets, lengths)
-    num_legal = np.bincount(question, np.where(start > -np.inf, _widths(stop, max_answer_length), 0), len(questions))
+    to_flat = ranges(features.offset_starts.bounds[:-1][rows], lengths)
+    widths = np.where(start > -np.inf, _widths(stop, rules.max_answer_length), 0)
+    num_legal = np.bincount(question, widths, len(questions))
     return Candidates(
         bounds=bounds_of(np.bincount(question[first], minlength=len(questions))),
         start_char=features.offset_starts.values[to_flat[first]],
@@ -224,7 +316,7 @@ def running_max(values: Array, stop: Array, width: int) -> Array:
     while done < width:
         shift = min(done, width - done)
         inside = (positions + shift < stop)[: len(values) - shift]
-        shifted = np.where(inside, result[shift:], -np.inf)
+        shifted = np.where(inside, result[shift:], np.float32(-np.inf))
         result = np.append(np.maximum(result[: len(values) - shift], shifted), result[len(values) - shift :])
         done += shift
     return result
@@ -240,7 +332,7 @@ def kth_largest(values: Array, sizes: Array, k: int) -> Array:
         order = np.lexsort((-values, np.repeat(np.arange(len(sizes)), sizes)))
         at = np.minimum(bounds_of(sizes)[:-1] + k - 1, len(values) - 1)
         return np.where(sizes >= k, values[order[at]], -np.inf)
-    matrix = np.full((len(sizes), width), -np.inf)
+    matrix = np.full((len(sizes), width), -np.inf, values.dtype)
     matrix[np.arange(width) < sizes[:, None]] = values
     kth: Array = np.partition(matrix, width - k, axis=1)[:, width - k]
     return kth
@@ -259,13 +351,14 @@ def _widths(stop: Array, max_answer_length: int) -> Array:
 
 def _pairs(
     chosen: Array, start: Array, end: Array, stop: Array, floor: Array, max_answer_length: int
-) -> tuple[Array, Array, Array]:
-    """Start, end (flat token numbers) and score of the chosen starts' legal spans that score at least `floor`."""
+) -> tuple[Array, Array]:
+    """Start and end (flat token numbers) of the chosen starts' legal spans that score at least `floor`."""
     widths = np.minimum(max_answer_length, stop[chosen] - chosen)
     first, last = np.repeat(chosen, widths), ranges(chosen, widths)
-    score = start[first] + end[last]
-    keep = (score >= np.repeat(floor, widths)) & (score > -np.inf)
-    return first[keep], last[keep], score[keep]
+    with np.errstate(over="ignore"):
+        score = start[first] + end[last]
+    keep = (score >= np.repeat(floor, widths)) & (end[last] > -np.inf)
+    return first[keep], last[keep]
 
 
 def _first_of_each(order: Array, group: Array, num_groups: int, count: int) -> Array:

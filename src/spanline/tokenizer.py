@@ -22,6 +22,7 @@ from tokenizers import Encoding, Tokenizer
 from spanline.errors import SpanlineError
 from spanline.pieces import Pieces, cut_at_blanks
 from spanline.ragged import Ragged, bounds_of, ranges
+from spanline.texts import BLANKS
 
 Array = np.ndarray[Any, Any]
 MOST_REMEMBERED = 1 << 20  # pieces: bounds memory
@@ -78,7 +79,7 @@ class PairTokenizer:
     def questions(self, texts: pa.StringArray) -> Ragged:
         """Token ids (T,) of each question, without special tokens. Leading blanks are dropped: some tokenizers make
         tokens of them, and no question means anything by them."""
-        return self._encode(pc.utf8_ltrim(texts, characters=_PYTHON_BLANKS)).ids
+        return self._encode(pc.utf8_ltrim(texts, characters=BLANKS)).ids
 
     def contexts(self, texts: pa.StringArray) -> EncodedTexts:
         """Token ids and offsets of each context, without special tokens."""
@@ -127,9 +128,6 @@ def _load(path: Path) -> Tokenizer:
     tokenizer.no_padding()
     tokenizer.no_truncation()
     return tokenizer
-
-
-_PYTHON_BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())  # what str.lstrip() drops
 
 
 def _encode_whole(tokenizer: Tokenizer, texts: list[str]) -> EncodedTexts:

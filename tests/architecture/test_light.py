@@ -37,6 +37,23 @@ def test_imports_nothing_heavy(module: str) -> None:
     assert not found & LIGHT[module]
 
 
+@pytest.mark.parametrize("stage", ["featurize", "calibrate", "postprocess", "score"])
+def test_a_light_stage_hides_pandas(stage: str) -> None:
+    """Which pyarrow would import on the first conversion to numpy. Only a stage that runs as a program hides it: tests
+    call `main` in a process that may want pandas."""
+    code = f"""
+import runpy, sys
+import pyarrow as pa
+sys.argv = ["stage", "--help"]
+try:
+    runpy.run_module("stages.{stage}", run_name="__main__")
+except SystemExit:
+    print(pa.array([True]).to_numpy(zero_copy_only=False), "pandas" in sys.modules)
+"""
+    result = subprocess.run([sys.executable, "-c", code], cwd=ROOT, capture_output=True, text=True, check=True)
+    assert result.stdout.splitlines()[-1] == "[ True] False"
+
+
 def test_this_test_would_notice() -> None:
     assert "tokenizers" in imported_by("stages.featurize")
     assert "pyarrow" in imported_by("stages.score")

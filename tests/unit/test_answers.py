@@ -8,6 +8,7 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -15,7 +16,8 @@ from hypothesis import strategies as st
 from spanline import answers
 from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
 from spanline.errors import SpanlineError
-from spanline.spans import Found, Span
+from spanline.ragged import bounds_of
+from spanline.spans import Found, NBest, Span
 from spanline.threshold import apply_threshold
 from tests.unit.builders import encoded, random_logits, template
 from tests.unit.test_windows import cut
@@ -29,9 +31,24 @@ def found(qid: str, null_score: float, *scores: float) -> Found:
     return Found(qid, null_score, spans)
 
 
+def in_columns(rows: list[Found]) -> NBest:
+    """The inverse of `NBest.rows`."""
+    spans = [span for row in rows for span in row.spans]
+    return NBest(
+        ids=[row.id for row in rows],
+        null_score=np.array([row.null_score for row in rows], np.float64),
+        bounds=bounds_of(np.array([len(row.spans) for row in rows], np.int64)),
+        text=pa.array([span.text for span in spans], pa.string()),
+        start=np.array([span.start for span in spans], np.int64),
+        end=np.array([span.end for span in spans], np.int64),
+        start_logit=np.array([span.start_logit for span in spans], np.float32),
+        end_logit=np.array([span.end_logit for span in spans], np.float32),
+    )
+
+
 def written(rows: list[Found], threshold: float, calibration: Calibration = CALIBRATION) -> dict[str, Any]:
     """File name -> what a reader of the JSON gets."""
-    result = answers.files(rows, {f.id: 1 for f in rows}, threshold, calibration)
+    result = answers.files(in_columns(rows), {f.id: 1 for f in rows}, threshold, calibration)
     return {name: json.loads(content) for name, content in result.contents.items()}
 
 
@@ -74,7 +91,7 @@ def test_texts_of_any_script_come_back_and_the_bytes_are_utf_8() -> None:
     rows = [Found("qü", 0.0, [Span(text, 0, len(text), 1.0, 1.0)])]
     contents = written(rows, 0.0)
     assert contents["nbest.json"]["qü"][0]["text"] == contents["predictions.json"]["qü"] == text
-    raw = answers.files(rows, {"qü": 1}, 0.0, CALIBRATION).contents["nbest.json"].decode()
+    raw = answers.files(in_columns(rows), {"qü": 1}, 0.0, CALIBRATION).contents["nbest.json"].decode()
     assert "馆" in raw
     assert raw.endswith("}\n")
 
@@ -150,12 +167,47 @@ def test_a_calibration_is_read_back(tmp_path: Path) -> None:
 
 
 @settings(deadline=None)
-@given(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=20))
-def test_softmax(scores: list[float]) -> None:
-    result = answers.softmax(scores)
-    assert sum(result) == pytest.approx(1)
-    values = np.array(scores) - max(scores)
-    assert result == pytest.approx((np.exp(values) / np.exp(values).sum()).tolist())
+@given(st.lists(st.lists(st.floats(-1e30, 1e30), min_size=1, max_size=20), min_size=1, max_size=4))
+def test_softmax(rows: list[list[float]]) -> None:
+    bounds = bounds_of(np.array([len(row) for row in rows], np.int64))
+    result = answers.softmax(np.array([score for row in rows for score in row]), bounds)
+    for row, low, high in zip(rows, bounds[:-1], bounds[1:], strict=True):
+        values = np.exp(np.array(row) - max(row))
+        assert result[low:high].tolist() == pytest.approx((values / values.sum()).tolist())
+
+
+@pytest.mark.parametrize("at_a_time", [1, 2, 1000])
+def test_nbest_is_the_same_however_many_questions_are_written_at_a_time(
+    at_a_time: int, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """And a record is what Python's own encoder makes of it, floats in the shortest form that reads back the same."""
+    monkeypatch.setattr(answers, "QUESTIONS_AT_A_TIME", at_a_time)
+    rows = [*FOUND, found("q", 0.1, 0.2, 1e-7, -3e8)]
+    assert written(rows, 0.0)["nbest.json"] == {row.id: entries(row) for row in rows}
+
+
+def entries(row: Found) -> list[dict[str, Any]]:
+    scores = [*(span.score for span in in_columns([row]).rows()[0].spans), row.null_score]
+    weights = [math.exp(score - max(scores)) for score in scores]
+    probabilities = [float(str(np.float32(weight / sum(weights)))) for weight in weights]
+    shown: list[tuple[float, bool, dict[str, Any]]] = [
+        (
+            -score,
+            False,
+            {
+                "text": span.text,
+                "start_logit": float(str(np.float32(span.start_logit))),
+                "end_logit": float(str(np.float32(span.end_logit))),
+                "start": span.start,
+                "end": span.end,
+                "probability": probability,
+            },
+        )
+        for span, score, probability in zip(row.spans, scores, probabilities, strict=False)
+    ]
+    null = {"text": "", "score": row.null_score, "probability": probabilities[-1]}
+    ordered = sorted([*shown, (-row.null_score, True, null)], key=lambda entry: entry[:2])
+    return [entry for _, _, entry in ordered]
 
 
 def test_find_searches_every_question_and_refuses_others() -> None:
@@ -163,7 +215,7 @@ def test_find_searches_every_question_and_refuses_others() -> None:
     rules = AnswerSearchParams(max_answer_length=2, max_context=False, top_n=None)
     logits = random_logits(data, 0)
     result = answers.find(data, logits, {"q1": "x", "q0": "ab cd"}, 20, rules)  # the squad file in another order
-    assert [(row.id, {span.text for span in row.spans}) for row in result] == [
+    assert [(row.id, {span.text for span in row.spans}) for row in result.rows()] == [
         ("q0", {"ab", "cd", "ab cd"}),
         ("q1", {"x"}),
     ]
@@ -175,6 +227,6 @@ def test_find_searches_every_question_and_refuses_others() -> None:
 
 
 def test_the_last_line() -> None:
-    result = answers.files(FOUND, {}, 0.5, CALIBRATION)
+    result = answers.files(in_columns(FOUND), {}, 0.5, CALIBRATION)
     expected = '4 questions: 2 answered with "" at threshold 0.5000 logits'
     assert answers.summary(result.predictions, 0.5) == expected

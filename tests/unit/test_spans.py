@@ -15,7 +15,7 @@ from spanline import features, spans
 from spanline.features import Features
 from spanline.logits import Logits
 from spanline.ragged import Ragged
-from spanline.spans import Found, Span
+from spanline.spans import Found, Rules, Span
 from spanline.windows import cut
 from tests.unit.builders import encoded, template
 
@@ -33,8 +33,11 @@ class Case:
     top_n: int | None
 
     def search(self) -> list[Found]:
-        rules = (self.n_best_size, self.max_answer_length, self.max_context, self.top_n)
-        return spans.search(self.features, self.logits, self.contexts, *rules)
+        return spans.search(self.features, self.logits, self.contexts, self.rules).rows()
+
+    @property
+    def rules(self) -> Rules:
+        return Rules(self.n_best_size, self.max_answer_length, self.max_context, self.top_n)
 
 
 @st.composite
@@ -120,6 +123,9 @@ def by_enumeration(case: Case, question: int) -> Found:
 @settings(max_examples=1000, deadline=None)
 def test_equals_an_enumeration(case: Case) -> None:
     found = case.search()
+    columns = spans.search(case.features, case.logits, case.contexts, case.rules)
+    assert columns.best_texts() == [row.spans[0].text if row.spans else "" for row in found]
+    assert columns.score_diffs() == [row.score_diff for row in found]
     assert found == [by_enumeration(case, question) for question in range(len(case.contexts))]
     for question, row in enumerate(found):
         for span in row.spans:
@@ -150,9 +156,8 @@ def test_fewer_asked_for_are_the_first_of_more(case: Case) -> None:
 def test_candidates_are_exhausted_exactly_when_no_legal_span_is_left(case: Case, depth: int) -> None:
     bounds = features.example_bounds(case.features)
     questions = np.arange(len(case.contexts))
-    found = spans.best_candidates(
-        case.features, case.logits, bounds, questions, depth, case.max_answer_length, case.max_context, None
-    )
+    rules = dataclasses.replace(case, top_n=None).rules
+    found = spans.best_candidates(case.features, case.logits, bounds, questions, depth, rules)
     num_legal = [num_legal_spans(case, question) for question in questions]
     assert np.diff(found.bounds).tolist() == [min(count, depth) for count in num_legal]
     assert found.exhausted.tolist() == [count <= depth for count in num_legal]
@@ -208,7 +213,7 @@ def test_the_null_score_is_the_minimum_over_the_windows() -> None:
     start[data.input_ids.bounds[:-1]] = [4.0, -2.0, 7.0]
     end[data.input_ids.bounds[:-1]] = [1.0, 1.5, 1.0]
     values = Logits(Ragged(start, data.input_ids.bounds), Ragged(end, data.input_ids.bounds))
-    first, second = spans.search(data, values, ["abcdef", ""], 1, 1, False, None)
+    first, second = spans.search(data, values, ["abcdef", ""], Rules(1, 1, False, None)).rows()
     assert (first.null_score, first.score_diff) == (-0.5, -0.5)
     assert second == Found("q1", 8.0, [])
     assert second.score_diff is None
@@ -217,14 +222,14 @@ def test_the_null_score_is_the_minimum_over_the_windows() -> None:
 def test_of_equal_scores_the_earlier_feature_start_and_end_win() -> None:
     data = features_of([[(i, i + 1) for i in range(4)]], 3, 2, "before")  # abc, bcd
     zeros = Ragged(np.zeros(len(data.input_ids.values), np.float32), data.input_ids.bounds)
-    found = spans.search(data, Logits(zeros, zeros), ["abcd"], 20, 2, False, None)[0]
+    found = spans.search(data, Logits(zeros, zeros), ["abcd"], Rules(20, 2, False, None)).rows()[0]
     assert [span.text for span in found.spans] == ["a", "ab", "b", "bc", "c", "cd", "d"]
 
 
 def test_no_questions() -> None:
     data = features_of([], 3, 0, "before")
     nothing = Ragged(np.zeros(0, np.float32), np.zeros(1, np.int64))
-    assert spans.search(data, Logits(nothing, nothing), [], 1, 1, False, None) == []
+    assert spans.search(data, Logits(nothing, nothing), [], Rules(1, 1, False, None)).rows() == []
 
 
 GROUPS = st.lists(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, float("-inf")]), max_size=12), max_size=5)

@@ -9,7 +9,6 @@ import pyarrow as pa
 import pytest
 from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
-from spanline import tokenizer
 from spanline.errors import SpanlineError
 from spanline.tokenizer import PairTokenizer, Template
 from tests.unit.builders import TOKENIZERS, save, tiny_examples
@@ -121,10 +120,6 @@ def test_leading_blanks_of_a_question_make_no_tokens(tmp_path: Path) -> None:
     ours = PairTokenizer(save(TOKENIZERS["roberta"](), tmp_path))
     blank, bare = (ours.questions(pa.array([text]))[0].tolist() for text in ("  \n Who was it?", "Who was it?"))
     assert blank == bare
-
-
-def test_every_blank_of_python_is_known() -> None:
-    assert set(tokenizer._PYTHON_BLANKS) == {chr(code) for code in range(0x110000) if chr(code).isspace()}
 
 
 def test_offsets_count_characters_also_after_an_emoji(tmp_path: Path) -> None:

@@ -1,0 +1,34 @@
+"""Slices of many texts are Python's slices, stripped as Python strips."""
+
+from __future__ import annotations
+
+import numpy as np
+from hypothesis import given
+from hypothesis import strategies as st
+
+from spanline import texts
+from spanline.texts import Texts, without_blanks
+
+TEXTS = st.lists(st.text(st.sampled_from("ab \n\u00a0\u3000\x1cé馆🎉"), max_size=8) | st.text(max_size=4), min_size=1)
+
+
+def test_every_blank_of_python_is_known() -> None:
+    assert set(texts.BLANKS) == {chr(code) for code in range(0x110000) if chr(code).isspace()}
+
+
+@given(TEXTS, st.data())
+def test_cut_is_slicing(given_texts: list[str], data: st.DataObject) -> None:
+    rows = data.draw(st.lists(st.integers(0, len(given_texts) - 1), max_size=10))
+    ends = [data.draw(st.integers(0, len(given_texts[row]))) for row in rows]
+    starts = [data.draw(st.integers(0, end)) for end in ends]
+    found = Texts(given_texts).cut(*(np.array(part, np.int64) for part in (rows, starts, ends)))
+    expected = [given_texts[row][start:end] for row, start, end in zip(rows, starts, ends, strict=True)]
+    assert found.to_pylist() == expected
+    bare, num_lost = without_blanks(found)
+    assert bare.to_pylist() == [text.strip() for text in expected]
+    assert num_lost.tolist() == [len(text) - len(text.lstrip()) for text in expected]
+
+
+def test_no_texts() -> None:
+    none = np.zeros(0, np.int64)
+    assert Texts([]).cut(none, none, none).to_pylist() == []
