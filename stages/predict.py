@@ -3,7 +3,19 @@
 import argparse
 from pathlib import Path
 
-from spanline import console, device, environment, features, files, inference, logits, model, params, scratch
+from spanline import (
+    console,
+    device,
+    distributed,
+    environment,
+    features,
+    files,
+    inference,
+    logits,
+    model,
+    params,
+    scratch,
+)
 from spanline.runtime import Runtime
 from spanline.shards import ShardWriter
 
@@ -28,13 +40,20 @@ def main() -> None:
     spans = model.load(args.model)
     model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
     points = inference.points(args.scratch, p, manifest, args.model, where)
-    with files.new_folder(args.out) as out, scratch.stop_on_signal() as stop:
-        writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
+    with scratch.stop_on_signal() as stop, distributed.join(where) as group:
         clock = inference.Clock(manifest, runtime.progress_every_s, stop)
-        for table in inference.tables(spans, manifest, p, where, points, clock):
-            writer.write(table)
-        made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
-        writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
+        if group.size > 1:  # each process keeps its share of the shards in `points`, the first puts all together
+            for _ in inference.tables(spans, manifest, p, where, points, clock, group):
+                pass
+            group.wait()
+        if not group.is_first:
+            return
+        with files.new_folder(args.out) as out:
+            writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
+            for table in inference.tables(spans, manifest, p, where, points, clock):
+                writer.write(table)
+            made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
+            writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
     scratch.remove(points)
     console.say(f"{manifest.rows:,} features -> {args.out}, {clock.speed()}")
 

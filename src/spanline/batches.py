@@ -5,9 +5,10 @@ Legend: N features, S steps of an epoch, B features of a batch, T tokens of the 
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
+from concurrent.futures import Future, ThreadPoolExecutor
 from dataclasses import dataclass, fields
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import torch
@@ -16,6 +17,8 @@ from spanline.features import Features
 from spanline.ragged import Ragged, ranges
 
 Array = np.ndarray[Any, Any]
+Item = TypeVar("Item")
+Made = TypeVar("Made")
 
 BATCHES_PER_POOL = 64  # batches sorted by length together: more means less padding, fewer means more mixing
 
@@ -30,12 +33,15 @@ class Batch:
     allowed_BT: torch.Tensor  # bool; context tokens and the null position, where an answer may start or end
     start_B: torch.Tensor  # int64; label, token position
     end_B: torch.Tensor  # int64; label, inclusive
+    null_B: torch.Tensor  # int64; the null position
+
+    def pinned(self) -> Batch:
+        """The batch in page-locked memory, from which a GPU copies by itself, while it computes."""
+        return self._each(lambda part: part.pin_memory())
 
     def to(self, device: torch.device) -> Batch:
-        """The batch on `device`. A GPU copies from page-locked memory by itself, while it computes."""
-        if device.type == "cuda":
-            return self._each(lambda part: part.pin_memory().to(device, non_blocking=True))
-        return self._each(lambda part: part.to(device))
+        """The batch on `device`."""
+        return self._each(lambda part: part.to(device, non_blocking=True))
 
     def _each(self, change: Callable[[torch.Tensor], torch.Tensor]) -> Batch:
         parts = {f.name: getattr(self, f.name) for f in fields(self)}
@@ -110,7 +116,21 @@ def collate(features: Features, rows: Array, pad_token_id: int) -> Batch:
         allowed_BT=torch.from_numpy(_allowed(features, rows, position_T)),
         start_B=torch.from_numpy(features.start_position[rows].astype(np.int64)),
         end_B=torch.from_numpy(features.end_position[rows].astype(np.int64)),
+        null_B=torch.from_numpy(features.null_position[rows].astype(np.int64)),
     )
+
+
+def ahead(make: Callable[[Item], Made], items: Iterable[Item]) -> Iterator[Made]:
+    """`make(item)` of each item, in order; a thread makes the next one while the caller works on the one before."""
+    with ThreadPoolExecutor(1) as thread:
+        pending: Future[Made] | None = None
+        for item in items:
+            following = thread.submit(make, item)
+            if pending is not None:
+                yield pending.result()
+            pending = following
+        if pending is not None:
+            yield pending.result()
 
 
 def _pad(column: Ragged, rows: Array, filled_BT: Array, padding: int) -> torch.Tensor:

@@ -15,8 +15,9 @@ from spanline.errors import SpanlineError
 
 
 def say(text: str) -> None:
-    """Print one line to stderr."""
-    print(text, file=sys.stderr, flush=True)
+    """Print one line to stderr. Of several processes that torchrun started, the first speaks for all."""
+    if os.environ.get("RANK", "0") == "0":
+        print(text, file=sys.stderr, flush=True)
 
 
 def run(main: Callable[[], None]) -> None:

@@ -6,10 +6,12 @@ import contextlib
 import os
 import resource
 import sys
+import time
 from typing import Any, Literal
 
 import torch
 
+from spanline.distributed import local_rank
 from spanline.errors import SpanlineError
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -35,7 +37,7 @@ def prepare(name: str, num_threads: int, precision: Precision, deterministic: bo
 
 def _find(name: str) -> torch.device:
     if name == "auto":
-        return torch.device("cuda", torch.cuda.current_device()) if torch.cuda.is_available() else torch.device("cpu")
+        return torch.device("cuda", local_rank()) if torch.cuda.is_available() else torch.device("cpu")
     try:
         device = torch.device(name)
         torch.empty(0, device=device)
@@ -48,6 +50,25 @@ def _find(name: str) -> torch.device:
 def arithmetic(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
     """The context of a forward pass: bfloat16 runs matrix products in bfloat16 and keeps weights in float32."""
     return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def matmul_flops_per_s(device: torch.device, precision: Precision) -> float:
+    """What this device really reaches in a large matrix product: the measure of a model's own speed (MFU)."""
+    width, repeats = (8192, 10) if device.type == "cuda" else (1024, 10)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
+    torch.mm(one, other)
+    _synchronize(device)
+    started = time.perf_counter()
+    for _ in range(repeats):
+        torch.mm(one, other)
+    _synchronize(device)
+    return 2.0 * width**3 * repeats / (time.perf_counter() - started)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
 
 
 def _num_cores() -> int:

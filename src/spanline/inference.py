@@ -21,6 +21,7 @@ from pydantic import Field
 from spanline import batches, features, logits, scratch, shards
 from spanline.console import Progress, say
 from spanline.device import Precision, arithmetic
+from spanline.distributed import ALONE, Group
 from spanline.errors import SpanlineError
 from spanline.features import Features
 from spanline.logits import Logits
@@ -81,15 +82,22 @@ def points(scratch_folder: Path, p: PredictParams, manifest: Manifest, model: Pa
 
 
 def tables(
-    model: SpanModel, manifest: Manifest, p: PredictParams, device: torch.device, points: Path, clock: Clock
+    model: SpanModel,
+    manifest: Manifest,
+    p: PredictParams,
+    device: torch.device,
+    points: Path,
+    clock: Clock,
+    group: Group = ALONE,
 ) -> Iterator[pa.Table]:
-    """A table of `logits.SCHEMA` for each shard of features, in order; one shard is in memory at a time.
+    """A table of `logits.SCHEMA` for each shard of features, in order; one shard is in memory at a time. Of several
+    processes each gets its share of the shards.
 
     A shard that the folder `points` holds is taken from there, each of the others is kept there.
     """
     model = model.to(device).eval()
-    for number, shard in enumerate(shards.read_shards(manifest, features.KIND)):
-        part = features.from_table(shard)
+    for number in range(group.rank, len(manifest.shards), group.size):
+        part = features.from_table(shards.read_shard(manifest, number, features.KIND))
         table = scratch.load_table(points, number)
         if table is not None and _is_of(table, part):
             say(f"shard {number + 1} of {len(manifest.shards)} is done already, kept in {points}")

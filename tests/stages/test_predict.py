@@ -28,19 +28,24 @@ PARAMS: dict[str, Any] = {
     "predict": {"tokens_per_batch": 64, "precision": "float32", "deterministic": True, "num_threads": 1},
     "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1.0},
 }
+COMMAND = "--features features --model model --out data/logits"
 
 
 @pytest.fixture
 def project(tmp_path: Path) -> Path:
+    return make_project(tmp_path)
+
+
+def make_project(folder: Path) -> Path:
     """A model, and 12 features in shards of 5."""
-    checkpoint = make_checkpoint(tmp_path / "checkpoint")
-    (tmp_path / "model").mkdir()
-    model.save(model.pretrained(checkpoint, 1, None), checkpoint, tmp_path / "model")
+    checkpoint = make_checkpoint(folder / "checkpoint")
+    (folder / "model").mkdir()
+    model.save(model.pretrained(checkpoint, 1, None), checkpoint, folder / "model")
     lengths = np.random.default_rng(5).integers(8, 31, 12).tolist()
-    write_features(make_features(lengths), tmp_path / "features", checkpoint / "tokenizer.json", rows_per_shard=5)
+    write_features(make_features(lengths), folder / "features", checkpoint / "tokenizer.json", rows_per_shard=5)
     shutil.rmtree(checkpoint)
-    write_params(tmp_path)
-    return tmp_path
+    write_params(folder)
+    return folder
 
 
 def write_params(folder: Path, **changes: Any) -> None:
@@ -50,8 +55,7 @@ def write_params(folder: Path, **changes: Any) -> None:
 
 def start(folder: Path) -> subprocess.Popen[str]:
     environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    options = ["--features", "features", "--model", "model", "--out", "data/logits"]
-    command = [sys.executable, "-m", "stages.predict", *options]
+    command = [sys.executable, "-m", "stages.predict", *COMMAND.split()]
     return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
 
 

@@ -27,8 +27,9 @@ ROOT = Path(__file__).parents[2]
 LIBRARIES = {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")}
 RUNTIME = {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1e9}
 COMMAND = (
-    "--features features --checkpoint checkpoint --out data/model --metrics metrics/train.json "
-    "--history metrics/train_history.csv --timings metrics/runtime/train.json"
+    "--features features --calibration calibration --checkpoint checkpoint --out data/model "
+    "--metrics metrics/train.json --history metrics/train_history.csv --epochs metrics/train_epochs.csv "
+    "--timings metrics/runtime/train.json"
 )
 OUTPUTS = {
     "data/model/config.json",
@@ -37,6 +38,7 @@ OUTPUTS = {
     "data/model/tokenizer_config.json",
     "metrics/train.json",
     "metrics/train_history.csv",
+    "metrics/train_epochs.csv",
     "metrics/runtime/train.json",
 }
 
@@ -47,6 +49,7 @@ def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
     make_checkpoint(folder / "checkpoint")
     lengths = np.random.default_rng(5).integers(8, 31, 22).tolist()
     write_features(make_features(lengths), folder / "features", folder / "checkpoint" / "tokenizer.json")
+    write_features(make_features([9, 20, 30]), folder / "calibration", folder / "checkpoint" / "tokenizer.json")
     return folder
 
 
@@ -83,7 +86,7 @@ def run(folder: Path) -> tuple[int, list[str]]:
 
 def outputs(folder: Path) -> dict[str, str]:
     """SHA-256 of every file that is no input."""
-    inputs = ("features", "checkpoint", "params.yaml")
+    inputs = ("features", "calibration", "checkpoint", "params.yaml")
     files = [path for path in folder.rglob("*") if path.is_file()]
     names = {str(path.relative_to(folder)): path for path in files if path.relative_to(folder).parts[0] not in inputs}
     return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items()}
@@ -101,7 +104,14 @@ def straight(inputs: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[di
 def test_leaves_these_files_and_nothing_else(straight: tuple[dict[str, str], list[str], Path]) -> None:
     found, _, folder = straight
     assert set(found) == OUTPUTS
-    assert {path.name for path in folder.iterdir()} == {"checkpoint", "data", "features", "metrics", "params.yaml"}
+    assert {path.name for path in folder.iterdir()} == {
+        "calibration",
+        "checkpoint",
+        "data",
+        "features",
+        "metrics",
+        "params.yaml",
+    }
     result = json.loads((folder / "metrics" / "train.json").read_text())
     assert (result["steps"], result["features"], result["epochs"]) == (240, 880, 40)
     history = (folder / "metrics" / "train_history.csv").read_text().splitlines()

@@ -5,6 +5,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from pathlib import Path
 
 import numpy as np
@@ -167,3 +168,25 @@ def test_token_limit_holds_and_nothing_is_lost(lengths: list[int], limit: int) -
 
 def test_no_features_are_no_batches() -> None:
     assert batches.within_token_limit(np.zeros(0, dtype=np.int64), 100) == []
+
+
+def test_ahead_keeps_the_order_and_is_one_item_ahead() -> None:
+    taken: list[int] = []
+
+    def items() -> Iterator[int]:
+        for number in range(5):
+            taken.append(number)
+            yield number
+
+    made = batches.ahead(lambda number: number * number, items())
+    assert next(made) == 0
+    assert taken == [0, 1]
+    assert list(made) == [1, 4, 9, 16]
+    assert list(batches.ahead(str, [])) == []
+
+
+def test_ahead_raises_what_the_thread_raised() -> None:
+    made = batches.ahead(lambda number: 1 // number, [1, 0, 1])
+    assert next(made) == 1
+    with pytest.raises(ZeroDivisionError):
+        next(made)

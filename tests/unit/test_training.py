@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+import shutil
 import signal
 from collections.abc import Iterator
 from pathlib import Path
@@ -12,10 +13,12 @@ import numpy as np
 import pytest
 import torch
 
-from spanline import batches, features, model, scratch, training
+from spanline import batches, features, model, scratch, train_report, train_state, training
+from spanline.distributed import ALONE
 from spanline.errors import SpanlineError
 from spanline.features import Features
 from spanline.runtime import Runtime
+from spanline.train_state import Plan, State, TrainParams
 from tests.unit.test_batches import VOCABULARY, make_features, write_features
 from tests.unit.test_model import logits_of, make_checkpoint
 
@@ -35,8 +38,12 @@ PARAMS: dict[str, Any] = {
     "adam_beta1": 0.9,
     "adam_beta2": 0.999,
     "adam_eps": 1e-8,
+    "layer_lr_decay": 1.0,
+    "keep": "last",
     "dropout": 0.1,
     "precision": "float32",
+    "gradient_checkpointing": False,
+    "compile": False,
     "deterministic": True,
     "num_threads": 1,
 }
@@ -51,8 +58,8 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def params(**changes: Any) -> training.TrainParams:
-    return training.TrainParams(**{**PARAMS, **changes})
+def params(**changes: Any) -> TrainParams:
+    return TrainParams(**{**PARAMS, **changes})
 
 
 @pytest.fixture(scope="module")
@@ -65,10 +72,11 @@ def lengths(count: int) -> list[int]:
 
 
 def train(
-    checkpoint: Path, data: Features, p: training.TrainParams, points: Path, runtime: Runtime = QUIET
+    checkpoint: Path, data: Features, p: TrainParams, points: Path, runtime: Runtime = QUIET, calibration: int = 0
 ) -> tuple[model.SpanModel, training.Report]:
     spans = model.pretrained(checkpoint, p.seed, p.dropout)
-    return spans, training.fit(spans, data, p, runtime, CPU, points)
+    calibration = data.take(np.arange(calibration))
+    return spans, training.fit(spans, data, calibration, p, runtime, CPU, ALONE, points)
 
 
 def weights(spans: model.SpanModel) -> bytes:
@@ -171,7 +179,7 @@ def test_non_finite_is_refused_before_a_weight_moves(
     where: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     data, p = make_features(lengths(22)), params()
-    plan = training.Plan(data.lengths, p)
+    plan = Plan(data.lengths, p)
     spans = model.pretrained(checkpoint, p.seed, p.dropout)
     span_loss, calls, before = training.span_loss, [], []
 
@@ -186,7 +194,7 @@ def test_non_finite_is_refused_before_a_weight_moves(
     monkeypatch.setattr(training, "span_loss", spoilt)
     ids = ", ".join(str(data.ids[int(row)]) for row in plan.rows(2))
     with pytest.raises(SpanlineError, match=f"train, step 3: loss .*, gradient norm .* on the features of {ids};"):
-        training.fit(spans, data, p, ALWAYS_SAVING, CPU, tmp_path)
+        training.fit(spans, data, data.take(np.arange(0)), p, ALWAYS_SAVING, CPU, ALONE, tmp_path)
     assert weights(spans) == before[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000001.pt", "000000002.pt"]  # the good ones
 
@@ -222,7 +230,7 @@ def test_plan_counts_what_is_done(
     epochs: float, steps: int, count: int | None, checkpoint: Path, tmp_path: Path
 ) -> None:
     data, p = make_features(lengths(22)), params(epochs=epochs)
-    plan = training.Plan(data.lengths, p)
+    plan = Plan(data.lengths, p)
     assert plan.total_steps == steps
     _, report = train(checkpoint, data, p, tmp_path)
     assert report.result["features"] == plan.num_features == sum(len(plan.rows(step)) for step in range(steps))
@@ -232,10 +240,10 @@ def test_plan_counts_what_is_done(
 
 
 def test_history_is_bounded_and_keeps_the_mean() -> None:
-    plan = training.Plan(np.full(4000, 9), params(epochs=1.3))
+    plan = Plan(np.full(4000, 9), params(epochs=1.3))
     losses = torch.arange(plan.total_steps, dtype=torch.float32)
-    rows = training._history(training.State(None, None, 0, losses, losses, {}), plan)  # type: ignore[arg-type]
-    assert len(rows) <= training.MAX_HISTORY_ROWS
+    rows = train_report.history(State(None, None, 0, losses, losses, {}), plan)  # type: ignore[arg-type]
+    assert len(rows) <= train_state.MAX_HISTORY_ROWS
     assert rows[0]["step"] == plan.log_every == 3
     assert rows[0]["loss"] == 1.0
     assert rows[-1]["step"] == plan.total_steps
@@ -243,7 +251,10 @@ def test_history_is_bounded_and_keeps_the_mean() -> None:
 
 
 def test_csv() -> None:
-    assert training.to_csv([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1e-5}]) == "step,loss\n1,0.5\n2,1e-05\n"
+    assert (
+        train_report.to_csv([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1e-5}], ("step", "loss"))
+        == "step,loss\n1,0.5\n2,1e-05\n"
+    )
 
 
 @pytest.mark.parametrize(
@@ -274,3 +285,107 @@ def test_no_features_are_refused(tmp_path: Path) -> None:
     write_features(make_features([]), tmp_path / "features", tmp_path / "tokenizer.json")
     with pytest.raises(SpanlineError, match="holds no features"):
         training.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+def test_each_epoch_is_looked_at_on_calibration(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(10))
+    _, report = train(checkpoint, data, params(epochs=2.5), tmp_path, calibration=4)
+    assert [(row["epoch"], row["step"]) for row in report.epochs] == [(1.0, 3), (2.0, 6), (2.6667, 8)]
+    assert set(report.epochs[0]) == set(train_report.EPOCH_COLUMNS)
+    assert report.result["kept_epoch"] == 2.6667
+    assert report.result["calibration_loss"] == report.epochs[-1]["calibration_loss"]
+
+
+def test_looking_changes_no_weight(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(10))
+    runs = [train(checkpoint, data, params(), tmp_path / str(count), calibration=count) for count in (0, 4)]
+    assert weights(runs[0][0]) == weights(runs[1][0])
+    assert runs[0][1].epochs == []
+
+
+def test_the_best_epoch_is_kept_also_over_a_stop(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores are made up: the second of four epochs is the best. The weights are those of a run that ends there."""
+    data, scores = make_features(lengths(8)), iter([0.2, 0.9, 0.5, 0.9])
+
+    def look(*_: Any) -> dict[str, float]:
+        return {"loss": 1.0, "start_accuracy": 0.5, "end_accuracy": 0.5, "token_f1": next(scores)}
+
+    monkeypatch.setattr(training, "evaluate", look)
+    p = params(epochs=4, keep="best", warmup_fraction=0.0, learning_rate=1e-3)
+    seen: list[bytes] = []
+    look_at = training._look_at_calibration
+
+    def noted(work: training.Work) -> None:
+        look_at(work)
+        seen.append(weights(work.state.model))
+        if len(seen) == 3:
+            scratch.save(tmp_path / "points", work.state.step, work.state.saved())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(training, "_look_at_calibration", noted)
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint, data, p, tmp_path / "points", calibration=2)
+    spans, report = train(checkpoint, data, p, tmp_path / "points", calibration=2)
+    assert weights(spans) == seen[1]
+    assert len(set(seen)) == 4
+    assert (report.result["kept_epoch"], report.result["calibration_token_f1"]) == (2.0, 0.9)
+
+
+def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(keep="best"), tmp_path)
+    what = "train.keep is 'best', but there is no calibration split (download.calibration_fraction is 0)"
+    assert str(caught.value) == f"params.yaml: {what}; set it to last"
+
+
+def test_gradient_checkpointing_changes_no_result(checkpoint: Path, tmp_path: Path) -> None:
+    """Dropout included: what is computed again draws the same masks."""
+    data = make_features(lengths(10))
+    kept, again = (
+        train(checkpoint, data, params(gradient_checkpointing=value), tmp_path / str(value)) for value in (False, True)
+    )
+    assert weights(kept[0]) == weights(again[0])
+    assert kept[1].history == again[1].history
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_is_the_same_but_for_rounding(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(8))
+    plain, compiled = (
+        train(checkpoint, data, params(dropout=0.0, compile=value), tmp_path / str(value))[1].history
+        for value in (False, True)
+    )
+    for name in ("loss", "grad_norm"):
+        assert [row[name] for row in compiled] == pytest.approx([row[name] for row in plain], rel=1e-3)
+
+
+def test_layer_decay_slows_the_lower_layers(checkpoint: Path, tmp_path: Path) -> None:
+    """One step of Adam moves a weight by its rate, whatever its gradient: embeddings least, the head most."""
+    p = params(epochs=1, batch_size=8, micro_batch_size=8, layer_lr_decay=0.5, weight_decay=0.0, dropout=0.0)
+    before = dict(model.pretrained(checkpoint, p.seed, 0.0).named_parameters())
+    after = dict(train(checkpoint, make_features(lengths(8)), p, tmp_path)[0].named_parameters())
+    moved = {name: float((after[name] - before[name]).detach().abs().max()) for name in after}
+    layers = [max(m for n, m in moved.items() if f".layer.{number}." in n) for number in range(2)]
+    embeddings = max(m for n, m in moved.items() if "embeddings" in n)
+    assert [embeddings, *layers, moved["head.weight"]] == pytest.approx([1.25e-4, 2.5e-4, 5e-4, 1e-3], rel=0.02)
+
+
+def test_out_of_memory_says_what_to_lower(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(training, "span_loss", fail)
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(), tmp_path)
+    todo = "set train.micro_batch_size below 4, or train.gradient_checkpointing: true"
+    assert str(caught.value) == f"train: out of memory on cpu in step 1; {todo}"
+
+
+def test_speeds_have_the_share_of_what_the_machine_can_do(checkpoint: Path, tmp_path: Path) -> None:
+    _, report = train(checkpoint, make_features(lengths(8)), params(), tmp_path)
+    timings = report.timings
+    assert 0 < timings["mfu"] < 1
+    assert timings["mfu"] == pytest.approx(timings["gflops_per_s"] / timings["matmul_gflops_per_s"], abs=1e-3)
