@@ -76,11 +76,11 @@ def usual(stock: Any, data: Features, max_length: int, p: PredictParams, where: 
     """Pad all to `max_length`, batch by file order; the logits of padding are left off at the end."""
     filled_NT = np.arange(max_length) < data.lengths[:, None]
     inputs_NT = {
-        "input_ids": _padded(data.input_ids, filled_NT, int(stock.config.pad_token_id or 0)),
+        "input_ids": padded(data.input_ids, filled_NT, int(stock.config.pad_token_id or 0)),
         "attention_mask": torch.from_numpy(filled_NT.astype(np.int64)),
     }
     if getattr(stock.config, "type_vocab_size", 0) > 1:
-        inputs_NT["token_type_ids"] = _padded(data.token_type_ids, filled_NT, 0)
+        inputs_NT["token_type_ids"] = padded(data.token_type_ids, filled_NT, 0)
     starts, ends = [], []
     for first in range(0, len(data), USUAL_BATCH_SIZE):
         batch = {name: part[first : first + USUAL_BATCH_SIZE].to(where) for name, part in inputs_NT.items()}
@@ -92,7 +92,7 @@ def usual(stock: Any, data: Features, max_length: int, p: PredictParams, where: 
     return Logits(start, end)
 
 
-def _padded(column: Ragged, filled_NT: Any, padding: int) -> torch.Tensor:
+def padded(column: Ragged, filled_NT: Any, padding: int) -> torch.Tensor:
     padded_NT = np.full(filled_NT.shape, padding, dtype=np.int64)
     padded_NT[filled_NT] = column.values
     return torch.from_numpy(padded_NT)
