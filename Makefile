@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro test lint preset team check verify lock clean
+.PHONY: help repro test lint preset team push check verify lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -28,6 +28,9 @@ preset: .venv/installed  ## overlay presets/$(NAME).yaml on params.yaml; without
 
 team: .venv/installed  ## set this clone up to share: REMOTE=url of the store, CACHE=folder shared on this machine
 	python -m tools.team $(if $(REMOTE),--remote '$(REMOTE)') $(if $(CACHE),--cache '$(CACHE)')
+
+push: .venv/installed  ## push what dvc.lock names and the run cache, metrics included; then git push
+	python -m tools.push
 
 check: .venv/installed  ## for CI: is dvc.lock up to date, and all that it names on the remote? runs and downloads nothing
 	python -m tools.check

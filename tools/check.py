@@ -133,11 +133,9 @@ def main() -> None:
     for line in [*stale, *absent]:
         console.say(line)
     if stale:
-        console.say(
-            "error: dvc.lock is out of date; dvc pull --run-cache && dvc repro, then commit dvc.lock and metrics"
-        )
+        console.say("error: dvc.lock is out of date; dvc repro --pull, then commit dvc.lock and metrics")
     if absent:
-        console.say("error: the remote is not whole; whoever ran the stages types dvc push --run-cache")
+        console.say("error: the remote is not whole; whoever ran the stages types make push")
     if stale or absent:
         sys.exit(1)
     console.say(f"dvc.lock is up to date and its {count} objects are on the remote")

@@ -20,7 +20,7 @@ from spanline import console
 from spanline.errors import SpanlineError
 from spanline.files import new_file
 
-TODO = "dvc pull --run-cache --allow-missing && dvc repro && git add dvc.lock metrics && git commit --no-edit"
+TODO = "dvc repro --pull && git add dvc.lock metrics && git commit --no-edit"
 Stages = Mapping[str, Any]
 
 

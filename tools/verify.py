@@ -91,7 +91,7 @@ def main() -> None:
     if lines:
         here, there = (
             "dvc pull, or dvc repro for what nobody pushed",
-            "dvc push --run-cache, in a clone that has the data",
+            "make push, in a clone that has the data",
         )
         console.say(f"error: {len(lines)} removed; to get them back: {there if args.remote else here}")
         sys.exit(1)

@@ -14,7 +14,7 @@ from filelock import FileLock
 from tests.pipeline.workspace import Workspace, clone
 from tests.tiny import make_encoder
 
-Copy = Callable[[str], Workspace]
+Join = Callable[[str], Workspace]
 
 
 @pytest.fixture(scope="session")
@@ -34,41 +34,41 @@ def finished(tmp_path_factory: pytest.TempPathFactory) -> Workspace:
     return Workspace(root)
 
 
+@pytest.fixture(scope="session")
+def shared_by_ann(finished: Workspace) -> Path:
+    """A folder to copy: `ann` (the finished run, all pushed), `store` (her DVC remote), `hub.git` (her git remote)."""
+    base = finished.root.parent
+    folder = base / "team"
+    with FileLock(base / "team.lock"):
+        if not folder.exists():
+            making = base / "making"
+            shutil.rmtree(making, ignore_errors=True)
+            workspace = Workspace(Path(shutil.copytree(finished.root, making / "ann", symlinks=True)))
+            workspace.run("python", "-m", "tools.team", "--remote", "../store")
+            workspace.commit("The team's remote")
+            workspace.run("python", "-m", "tools.push")
+            subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(making / "hub.git")], check=True)
+            workspace.run("git", "remote", "add", "origin", "../hub.git")
+            workspace.run("git", "push", "-q", "-u", "origin", "main")
+            making.rename(folder)
+    return folder
+
+
 @pytest.fixture
-def copy(finished: Workspace, tmp_path: Path) -> Copy:
-    """A function that makes a copy of the finished clone, its cache included, under a name."""
+def ann(shared_by_ann: Path, tmp_path: Path) -> Workspace:
+    """A clone with everything run and pushed to the folders `store` (DVC) and `hub.git` beside it; nobody else's."""
+    shutil.copytree(shared_by_ann, tmp_path, symlinks=True, dirs_exist_ok=True)
+    return Workspace(tmp_path / "ann")
+
+
+@pytest.fixture
+def join(ann: Workspace) -> Join:
+    """A function that makes a fresh clone of what Ann has pushed, set up with `make team`'s command; no data."""
 
     def make(name: str) -> Workspace:
-        return Workspace(Path(shutil.copytree(finished.root, tmp_path / name, symlinks=True)))
-
-    return make
-
-
-@pytest.fixture
-def ann(copy: Copy, tmp_path: Path) -> Workspace:
-    """A copy with a folder as its DVC remote, whole, and a bare repository as its git remote."""
-    workspace = copy("ann")
-    workspace.run("python", "-m", "tools.team", "--remote", str(tmp_path / "store"))
-    workspace.commit("The team's remote")
-    workspace.run("dvc", "push", "--run-cache")
-    publish(workspace, tmp_path / "hub.git")
-    return workspace
-
-
-def publish(workspace: Workspace, hub: Path) -> None:
-    """Push main to a new bare repository."""
-    subprocess.run(["git", "init", "-q", "--bare", "-b", "main", str(hub)], check=True)
-    workspace.run("git", "remote", "add", "origin", str(hub))
-    workspace.run("git", "push", "-q", "-u", "origin", "main")
-
-
-@pytest.fixture
-def join(tmp_path: Path) -> Copy:
-    """A function that makes a bare clone of what Ann has pushed: no data, set up with `make team`'s command."""
-
-    def make(name: str) -> Workspace:
-        subprocess.run(["git", "clone", "-q", str(tmp_path / "hub.git"), str(tmp_path / name)], check=True)
-        workspace = Workspace(tmp_path / name)
+        folder = ann.root.parent
+        subprocess.run(["git", "clone", "-q", str(folder / "hub.git"), str(folder / name)], check=True)
+        workspace = Workspace(folder / name)
         workspace.run("git", "config", "user.name", name.title())
         workspace.run("git", "config", "user.email", f"{name}@example.org")
         workspace.run("python", "-m", "tools.team")

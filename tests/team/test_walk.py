@@ -9,7 +9,6 @@ from pathlib import Path
 import pytest
 
 from tests.pipeline.workspace import STAGES, Workspace, clone, ran
-from tests.team.conftest import Copy
 from tests.team.document import Line, lines, stages_of
 
 GIT_URL = "git@example.org:qa.git"
@@ -65,14 +64,9 @@ def walk(ann: Workspace, storage: str, places: Path, first_run: bool) -> dict[st
 
 def outputs(root: Path) -> dict[str, bytes]:
     """Every file that the stages wrote, as DVC and git share them."""
-    files = (path for folder in ("data", "metrics") for path in (root / folder).rglob("*") if path.is_file())
-    return {str(path.relative_to(root)): path.read_bytes() for path in files if "runtime" not in path.parts}
-
-
-def without_results(workspace: Workspace) -> Workspace:
-    """The clone as it was before its first commit of results; its cache keeps them."""
-    workspace.run("git", "reset", "-q", "--soft", "HEAD~1")
-    return workspace
+    files = [path for folder in ("data", "metrics") for path in (root / folder).rglob("*") if path.is_file()]
+    shared = (path for path in files if "runtime" not in path.parts and path.name != ".gitignore")
+    return {str(path.relative_to(root)): path.read_bytes() for path in shared}
 
 
 @pytest.mark.slow
