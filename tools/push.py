@@ -1,8 +1,8 @@
 """Push what dvc.lock names, the run cache, and what DVC leaves out of it: the metrics that stand in git.
 
-A colleague's `dvc repro --pull` takes a stage from the run cache only when *all* that it wrote can be fetched. DVC keeps
-metrics with `cache: false` in its cache for that purpose but does not push them, so without this command nobody else's
-train or score would ever be restored: they would run again.
+A colleague's `dvc repro --pull` takes a stage from the run cache only when *all* that it wrote can be fetched. DVC
+keeps metrics with `cache: false` in its cache for that purpose but does not push them, so without this command nobody
+else's train or score would ever be restored: they would run again.
 """
 
 from __future__ import annotations

@@ -9,6 +9,7 @@ from __future__ import annotations
 import argparse
 import os
 import shlex
+import shutil
 import struct
 import subprocess
 import sys
@@ -40,27 +41,30 @@ def set_merge_drivers() -> None:
         _run("git", "config", f"merge.{name}.driver", driver)
 
 
-def set_remote(url: str) -> None:
+def set_remote(url: str, group: str | None) -> None:
     """Make `url` the default remote; what is pulled from it is checked by its hash."""
-    if _is_folder(url):
-        _make_shared(Path(url))
     _run("dvc", "remote", "add", "--quiet", "--force", "--default", REMOTE, url)
     _run("dvc", "remote", "modify", REMOTE, "verify", "true")
     if _is_folder(url):
+        _make_shared(Path(url), group)
         _run("dvc", "remote", "modify", REMOTE, "shared", "group")
 
 
-def set_cache(folder: Path) -> None:
+def set_cache(folder: Path, group: str | None) -> None:
     """Share one cache between this machine's users: a link per file instead of a copy, writable for the group."""
-    _make_shared(folder)
+    _make_shared(folder, group)
     # Not hard links: the kernel refuses them on other people's files (fs.protected_hardlinks).
     for key, value in (("dir", str(folder)), ("shared", "group"), ("type", "reflink,symlink")):
         _run("dvc", "config", "--local", f"cache.{key}", value)
 
 
-def _make_shared(folder: Path) -> None:
-    """What anybody makes inside belongs to the folder's group, which may write it, whatever the maker's umask."""
+def _make_shared(folder: Path, group: str | None) -> None:
+    """What anybody makes inside belongs to the group, which may write it, whatever the maker's umask."""
+    if folder.exists() and folder.stat().st_uid != os.getuid():
+        return  # its owner has done this
     folder.mkdir(parents=True, exist_ok=True)
+    if group:
+        shutil.chown(folder, group=group)
     folder.chmod(SET_GID)
     try:
         os.setxattr(folder, "system.posix_acl_default", DEFAULT_ACL)
@@ -83,14 +87,15 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--remote", help="URL or folder that DVC pushes to and pulls from; written to .dvc/config")
     parser.add_argument("--cache", type=Path, help="folder of the cache shared on this machine; for this clone only")
+    parser.add_argument("--group", help="group of the users who share the folders; without it that of who makes them")
     args = parser.parse_args()
     set_merge_drivers()
     console.say("git merges dvc.lock by stage")
     if args.remote:
-        set_remote(args.remote)
+        set_remote(args.remote, args.group)
         console.say(f"remote {args.remote}; commit .dvc/config so that every clone has it")
     if args.cache:
-        set_cache(args.cache.absolute())
+        set_cache(args.cache.absolute(), args.group)
         console.say(f"cache {args.cache.absolute()}, shared by the group that owns it")
 
 
