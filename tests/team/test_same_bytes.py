@@ -24,7 +24,7 @@ ELSEWHERE = {
 
 
 def test_a_second_run_from_nothing_elsewhere_gives_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
-    """Another folder, number of workers, time zone, locale and, where root runs the test, another user; train included."""
+    """Another folder, number of workers, time zone, locale and, where root runs this, another user; train included."""
     workspace = clone(tmp_path / "another folder" / "qa", finished.root.parent / "encoder")
     workspace.set_param("runtime.workers", 1)
     command = ["dvc", "repro"]
