@@ -113,6 +113,7 @@ def s3(folder: Path) -> Iterator[Storage]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
+        "AWS_MAX_ATTEMPTS": "1",  # else a cut connection is tried again for minutes
     }
     command = [rclone(), "serve", "s3", *OPTIONS, "--auth-key", f"{KEY_ID},{SECRET}"]
     with _serving([*command, "--addr", f"127.0.0.1:{port}", str(folder / "buckets")], port, folder / "log"):
@@ -163,16 +164,21 @@ class Proxy:
             with suppress(OSError):
                 end.shutdown(socket.SHUT_RDWR)
 
-    def _serve(self, listener: socket.socket) -> None:
+    def _forward(self, client: socket.socket) -> None:
+        with client, socket.create_connection(("127.0.0.1", self.target)) as server:
+            back = threading.Thread(target=self._pump, args=(server, client))
+            back.start()
+            self._pump(client, server)
+            back.join()
+
+    def serve(self, listener: socket.socket) -> None:
         with suppress(OSError):  # the listener is closed when the test ends
             while True:
                 client, _ = listener.accept()
                 if self.has_cut:
                     client.close()
-                    continue
-                server = socket.create_connection(("127.0.0.1", self.target))
-                for pair in ((client, server), (server, client)):
-                    threading.Thread(target=self._pump, args=pair, daemon=True).start()
+                else:
+                    threading.Thread(target=self._forward, args=(client,), daemon=True).start()
 
 
 @contextmanager
@@ -180,6 +186,8 @@ def proxy(target: int, limit: int) -> Iterator[Proxy]:
     """A proxy in front of the port `target` that cuts after `limit` bytes."""
     with socket.create_server(("127.0.0.1", 0)) as listener:
         cutting = Proxy(target, limit, listener.getsockname()[1])
-        threading.Thread(target=cutting._serve, args=(listener,), daemon=True).start()
+        accepting = threading.Thread(target=cutting.serve, args=(listener,))
+        accepting.start()
         yield cutting
         listener.shutdown(socket.SHUT_RDWR)
+        accepting.join()

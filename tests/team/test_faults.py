@@ -269,32 +269,36 @@ def test_two_pushes_at_once(ann: Workspace, join: Join) -> None:
     assert_whole(ann, join("carol"))
 
 
+WAIT = """
+    import pathlib, time
+    pathlib.Path({inside!r}).touch()
+    while not pathlib.Path({go!r}).exists():
+        time.sleep(0.05)
+    console.run(main)
+"""
+
+
 @pytest.fixture
 def held_in_score(ann: Workspace) -> Iterator[tuple[subprocess.Popen[str], Path]]:
     """A `dvc repro` that waits inside score until the file `go` is there, and that file."""
-    script = ann.root / "stages/score.py"
     go, inside = ann.root / ".scratch/go", ann.root / ".scratch/inside"
     inside.parent.mkdir()
-    wait = f"import pathlib, time\npathlib.Path({str(inside)!r}).touch()\n"
-    wait += f"while not pathlib.Path({str(go)!r}).exists():\n    time.sleep(0.05)\n"
-    script.write_text(script.read_text() + "\n" + "".join(f"{line}\n" for line in wait.splitlines()))
-    # before `console.run(main)`, which stands at the end of the script
-    text = script.read_text().replace(wait, "")
-    script.write_text(text.replace('if __name__ == "__main__":', f'{wait}\nif __name__ == "__main__":'))
+    script = ann.root / "stages/score.py"
+    script.write_text(script.read_text().replace("    console.run(main)", WAIT.format(go=str(go), inside=str(inside))))
     repro = start(ann, "dvc", "repro")
     while not inside.exists():
         assert repro.poll() is None, repro.communicate()[0]
     yield repro, go
-    if repro.poll() is None:
+    if repro.poll() is None:  # the test has failed
         os.killpg(repro.pid, signal.SIGKILL)
-    repro.communicate()
+        repro.communicate()
 
 
 def test_two_repros_at_once_in_one_clone(ann: Workspace, held_in_score: tuple[subprocess.Popen[str], Path]) -> None:
     first, go = held_in_score
     code, said = run(ann, "dvc", "repro")
     assert code != 0
-    assert re.search(rf"is busy, it is being blocked by:.*\(PID {first.pid}\): dvc repro", " ".join(said.split()))
+    assert re.search(rf"is busy, it is being blocked by:.*\(PID {first.pid}\): \S*dvc repro", " ".join(said.split()))
     go.touch()
     assert "Running stage 'score'" in first.communicate(timeout=TIMEOUT_S)[0]
     assert first.returncode == 0
