@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import subprocess
+from collections.abc import Iterator
 from pathlib import Path
 
 import pytest
@@ -23,18 +24,24 @@ ELSEWHERE = {
 }
 
 
-def test_a_second_run_from_nothing_elsewhere_gives_the_same_bytes(finished: Workspace, tmp_path: Path) -> None:
+@pytest.fixture
+def elsewhere() -> Iterator[Path]:
+    with users.public_folder() as folder:
+        yield folder / "another folder"
+
+
+def test_a_second_run_from_nothing_elsewhere_gives_the_same_bytes(finished: Workspace, elsewhere: Path) -> None:
     """Another folder, number of workers, time zone, locale and, where root runs this, another user; train included."""
-    workspace = clone(tmp_path / "another folder" / "qa", finished.root.parent / "encoder")
+    workspace = clone(elsewhere / "qa", finished.root.parent / "encoder")
     workspace.set_param("runtime.workers", 1)
     command = ["dvc", "repro"]
     environment = {**workspace.environment(), **ELSEWHERE}
     if os.getuid() == 0:
         users.need_root()
         nobody = users.User("nobody", "nogroup")
-        users.give(workspace.root.parent, nobody)
+        users.give(elsewhere, nobody)
         command = nobody.command(*command)
-        environment |= nobody.environment(workspace.root.parent)
+        environment |= nobody.environment(elsewhere)
     done = subprocess.run(command, cwd=workspace.root, env=environment, capture_output=True, text=True)
     assert done.returncode == 0, done.stderr
     assert ran(done.stdout) == set(STAGES)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import shutil
 import stat
 import subprocess
 from collections.abc import Iterator
@@ -53,30 +54,37 @@ def ann_and_bob() -> Iterator[tuple[User, User]]:
 
 
 @pytest.fixture
-def members(ann: Workspace, ann_and_bob: tuple[User, User], tmp_path: Path) -> tuple[Member, Member]:
+def srv(shared_by_ann: Path) -> Iterator[Path]:
+    """What the machine's users share, and beside it, in `home`, their clones."""
+    with users.public_folder() as folder:
+        shutil.copytree(shared_by_ann, folder / "home", symlinks=True)
+        (folder / "srv").mkdir()
+        (folder / "srv").chmod(0o777)
+        yield folder / "srv"
+
+
+@pytest.fixture
+def members(srv: Path, ann_and_bob: tuple[User, User]) -> tuple[Member, Member]:
     """Ann at the finished clone and Bob at a fresh one, both set up by the document's command."""
-    (tmp_path / "bobs").mkdir()
-    (tmp_path / "srv").mkdir()
-    (tmp_path / "srv").chmod(0o777)
-    subprocess.run(["git", "clone", "-q", str(tmp_path / "hub.git"), str(tmp_path / "bobs/clone")], check=True)
-    (tmp_path / "anns").mkdir()
-    ann.root.rename(tmp_path / "anns/clone")
-    pair = tuple(
-        Member(user, tmp_path / f"{name}s/clone") for user, name in zip(ann_and_bob, ("ann", "bob"), strict=True)
-    )
-    for member in pair:
+    home = srv.parent / "home"
+    subprocess.run(["git", "clone", "-q", str(home / "hub.git"), str(home / "bob")], check=True)
+    ann, bob = (Member(user, home / name / "clone") for user, name in zip(ann_and_bob, ("ann", "bob"), strict=True))
+    for member in (ann, bob):
+        aside = member.root.parent.rename(home / "aside")
+        member.root.parent.mkdir()
+        aside.rename(member.root)
         users.give(member.root.parent, member.user)
-    shared = ["--remote", str(tmp_path / "srv/store"), "--group", GROUP]
-    pair[0].run("python", "-m", "tools.team", *shared)
-    pair[0].run("python", "-m", "tools.push")
-    for member in pair:
-        member.run("python", "-m", "tools.team", *shared, "--cache", str(tmp_path / "srv/cache"))
-    return pair[0], pair[1]
+    shared = ["--remote", str(srv / "store"), "--group", GROUP]
+    ann.run("python", "-m", "tools.team", *shared)
+    ann.run("python", "-m", "tools.push")
+    for member in (ann, bob):
+        member.run("python", "-m", "tools.team", *shared, "--cache", str(srv / "cache"))
+    return ann, bob
 
 
-def test_neither_computes_or_copies_what_the_other_has(members: tuple[Member, Member], tmp_path: Path) -> None:
+def test_neither_computes_or_copies_what_the_other_has(members: tuple[Member, Member], srv: Path) -> None:
     ann, bob = members
-    cache = tmp_path / "srv/cache"
+    cache = srv / "cache"
     ann.run("dvc", "pull", "--run-cache")
     assert ann.repro() == set()
     assert "fetched" not in bob.run("dvc", "pull").stdout  # all is in the cache already
@@ -97,7 +105,7 @@ def test_neither_computes_or_copies_what_the_other_has(members: tuple[Member, Me
     ann.run("python", "-m", "tools.push")  # into folders that Bob made
 
 
-def test_neither_can_damage_what_the_other_made(members: tuple[Member, Member], tmp_path: Path) -> None:
+def test_neither_can_damage_what_the_other_made(members: tuple[Member, Member], srv: Path) -> None:
     ann, bob = members
     ann.run("dvc", "pull")
     bob.run("dvc", "pull")
@@ -109,13 +117,13 @@ def test_neither_can_damage_what_the_other_made(members: tuple[Member, Member], 
     assert "Permission denied" in refused.stderr
 
 
-def test_every_folder_is_the_groups_and_every_object_read_only(members: tuple[Member, Member], tmp_path: Path) -> None:
+def test_every_folder_is_the_groups_and_every_object_read_only(members: tuple[Member, Member], srv: Path) -> None:
     ann, bob = members
     ann.run("dvc", "pull", "--run-cache")
     bob.run("sed", "-i", "s/null_score_diff_threshold: calibrated/null_score_diff_threshold: 0.0/", "params.yaml")
     bob.repro("--pull")
     bob.run("python", "-m", "tools.push")
-    for path in (tmp_path / "srv").rglob("*"):
+    for path in srv.rglob("*"):
         mode = path.stat().st_mode
         assert path.group() == GROUP, path
         assert mode & stat.S_IRGRP, path

@@ -5,6 +5,9 @@ from __future__ import annotations
 import os
 import shutil
 import subprocess
+import tempfile
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -37,6 +40,14 @@ def need_root(*programs: str) -> None:
     for program in ("setpriv", *programs):
         if shutil.which(program) is None:
             pytest.skip(f"there is no {program}")
+
+
+@contextmanager
+def public_folder() -> Iterator[Path]:
+    """A folder that all users reach; pytest's own are private, and access(2) goes by the user's rights alone."""
+    with tempfile.TemporaryDirectory(prefix="spanline-", dir="/tmp") as name:
+        Path(name).chmod(0o755)
+        yield Path(name)
 
 
 def give(folder: Path, user: User) -> None:
