@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro test lint preset lock clean
+.PHONY: help repro test lint preset team push check verify lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -25,6 +25,19 @@ lint: .venv/installed-dev  ## formatter, linter, types, import layers
 
 preset: .venv/installed  ## overlay presets/$(NAME).yaml on params.yaml; without NAME: list them
 	python -m spanline.preset --presets presets --params params.yaml $(NAME)
+
+team: .venv/installed  ## set this clone up to share: REMOTE=url, CACHE=folder of this machine, GROUP=who shares it
+	python -m tools.team $(if $(REMOTE),--remote '$(REMOTE)') $(if $(CACHE),--cache '$(CACHE)') \
+		$(if $(GROUP),--group '$(GROUP)')
+
+push: .venv/installed  ## push what dvc.lock names and the run cache, metrics included; then git push
+	python -m tools.push
+
+check: .venv/installed  ## for CI: is dvc.lock up to date, and all that it names on the remote? runs and downloads nothing
+	python -m tools.check
+
+verify: .venv/installed  ## re-hash cache, work tree and, with ARGS=--remote, the remote; remove what is damaged
+	python -m tools.verify $(ARGS)
 
 .venv/installed: requirements.lock requirements-encoder.lock pyproject.toml
 	test -x $(BIN)/python || $(PYTHON) -m venv .venv

@@ -51,6 +51,7 @@ class Workspace:
             "PYTHONPATH": str(self.root / "src"),
             "HF_HUB_OFFLINE": "1",
             "DVC_NO_ANALYTICS": "1",
+            "DVC_SITE_CACHE_DIR": str(self.root.parent / "dvc-site"),  # else what DVC remembers piles up in /var/tmp
         }
 
     def repro(self, *arguments: str) -> set[str]:
