@@ -51,10 +51,15 @@ class Calibration:
     def read(path: Path) -> Calibration:
         """Of a file that the calibrate stage wrote."""
         content = read_json(path, "run the stage that makes it: dvc repro calibrate")
+        return Calibration.of(content, path, "make it anew: dvc repro -s -f calibrate")
+
+    @staticmethod
+    def of(content: Any, origin: Path, todo: str) -> Calibration:
+        """Of the parsed content of the file `origin`."""
         try:
             return Calibration(content["null_score_diff_threshold"], content["slope"], content["intercept"])
         except (KeyError, TypeError):
-            raise SpanlineError(path, "is no calibration", "make it anew: dvc repro -s -f calibrate") from None
+            raise SpanlineError(origin, "is no calibration", todo) from None
 
 
 @dataclass(frozen=True)
@@ -134,11 +139,11 @@ def _nbest_json(found: Sequence[Found]) -> bytes:
 
     By far the largest file, so it is written by orjson: Python's own encoder takes several times as long.
     """
-    lines = (orjson.dumps(f.id) + b": " + orjson.dumps(_nbest(f)) for f in found)
+    lines = (orjson.dumps(f.id) + b": " + orjson.dumps(nbest(f)) for f in found)
     return b"{\n" + b",\n".join(lines) + b"\n}\n"
 
 
-def _nbest(found: Found) -> list[dict[str, Any]]:
+def nbest(found: Found) -> list[dict[str, Any]]:
     """The candidates and the null answer, best first (the null answer last among equals), with the softmax of their
     scores."""
     entries: list[dict[str, Any]] = [

@@ -100,11 +100,9 @@ def featurize(
     lost: list[str] = []
     for group in _groups(examples, GROUP):
         encoded, num_cut = encode(group, tokenizer, params)
-        if slow:
-            features = _cut_by_tokenizer(group, tokenizer, params)
-        else:
-            features = cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
-            _check(group, features, tokenizer, params, first=counts["questions"])
+        features = cut_group(group, encoded, tokenizer, params, slow)
+        if not slow:
+            check_cut(group, features, tokenizer, params, first=counts["questions"])
         writer.write(to_table(features, tokenizer.vocab_size))
         counts["questions_cut"] += num_cut
         counts += _count(group, features)
@@ -116,15 +114,24 @@ def featurize(
     return {**{name: counts[name] for name in _COUNTS}, "answers_in_no_feature_ids": lost}
 
 
+def cut_group(
+    group: list[Example], encoded: Encoded, tokenizer: PairTokenizer, params: FeaturizeParams, slow: bool
+) -> Features:
+    """The features of a group of examples, `encoded` by `encode`. `slow`: let the tokenizer itself cut each pair."""
+    if slow:
+        return _cut_by_tokenizer(group, tokenizer, params)
+    return cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
+
+
 def _cut_by_tokenizer(examples: list[Example], tokenizer: PairTokenizer, params: FeaturizeParams) -> Features:
     return cut_by_tokenizer(examples, tokenizer, params.max_length, params.doc_stride, params.max_question_length)
 
 
-def _check(
+def check_cut(
     group: list[Example], features: Features, tokenizer: PairTokenizer, params: FeaturizeParams, first: int
 ) -> None:
     """Compare the first CHECK_FIRST examples of all, and from then on each CHECK_EVERY-th, with the tokenizer's own,
-    but for those whose question is cut, which no tokenizer does by itself.
+    but for those whose question is cut, which no tokenizer does by itself; PairsAreNotConcatenatedError if they differ.
 
     `first` is the group's place in the stream: which examples are looked at does not depend on the grouping.
     """

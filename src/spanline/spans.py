@@ -149,7 +149,7 @@ def _merge(candidates: Candidates, contexts: list[str], n_best_size: int) -> lis
     ):
         spans: dict[str, Span] = {}
         for k in range(low, high):
-            text, start = _without_blanks(context, starts[k], ends[k])
+            text, start = without_blanks(context, starts[k], ends[k])
             if text and text not in spans:
                 spans[text] = Span(text, start, start + len(text), start_logits[k], end_logits[k])
                 if len(spans) == n_best_size:
@@ -158,7 +158,7 @@ def _merge(candidates: Candidates, contexts: list[str], n_best_size: int) -> lis
     return merged
 
 
-def _without_blanks(context: str, start: int, end: int) -> tuple[str, int]:
+def without_blanks(context: str, start: int, end: int) -> tuple[str, int]:
     """The text and its start, outer blanks left off: some tokenizers count the blank before a word to the word."""
     text = context[start:end]
     bare = text.lstrip()

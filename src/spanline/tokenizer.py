@@ -55,6 +55,14 @@ class EncodedTexts:
     offset_ends: Ragged
 
 
+@dataclass(frozen=True)
+class Words:
+    """The words of a text as its tokenizer sees them, in order: punctuation marks are words of their own, as a rule."""
+
+    starts: Array  # (W,) characters of the text
+    ends: Array  # (W,) exclusive
+
+
 class PairTokenizer:
     """The tokenizer of one model. It encodes questions and contexts apart; `template` says how to join them."""
 
@@ -76,6 +84,18 @@ class PairTokenizer:
         pairs = chain.from_iterable(chain.from_iterable(encoding.offsets for encoding in encodings))
         offsets = np.fromiter(pairs, dtype=np.int32, count=2 * len(ids.values)).reshape(-1, 2)
         return EncodedTexts(ids, Ragged(offsets[:, 0].copy(), ids.bounds), Ragged(offsets[:, 1].copy(), ids.bounds))
+
+    def words(self, text: str) -> Words | None:
+        """The words of the text; None where the tokenizer knows no words, or leaves tokens outside of them."""
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        numbers = encoding.word_ids
+        if not numbers or None in numbers:
+            return None
+        word = np.array(numbers)
+        offsets = np.array(encoding.offsets, dtype=np.int32)
+        first = np.flatnonzero(np.diff(word, prepend=-1))
+        last = np.append(first[1:], len(word)) - 1
+        return Words(offsets[first, 0], offsets[last, 1])
 
     def question_length(self, text: str) -> int:
         """Tokens of the question, uncut."""
