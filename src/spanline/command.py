@@ -47,6 +47,8 @@ def _parser() -> argparse.ArgumentParser:
     parser = argparse.ArgumentParser(prog="spanline", description=str(__doc__).partition("\n")[0])
     subcommands = parser.add_subparsers(required=True, metavar="ask | release | push")
     _add_ask(subcommands.add_parser("ask", help="answer questions", description=_ask.__doc__))
+    _add_release(subcommands.add_parser("release", help="make a folder for others", description=_release.__doc__))
+    _add_push(subcommands.add_parser("push", help="upload a release to a model hub", description=_push.__doc__))
     return parser
 
 
@@ -222,3 +224,45 @@ def excerpt(context: str, start: int, end: int, colour: bool) -> str:
         after = after.rpartition(" ")[0] + " ..."
     opening, closing = ("\x1b[1m", "\x1b[0m") if colour and "NO_COLOR" not in os.environ else ("[[", "]]")
     return " ".join(f"{before}{opening}{context[start:end]}{closing}{after}".split())
+
+
+def _add_release(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_release)
+    parser.add_argument("--project", type=Path, default=Path(), help="root of the pipeline (default: here)")
+    parser.add_argument("--out", type=Path, default=Path("release"), help="folder to write (default: release)")
+    parser.add_argument("--encoder-licence", help="SPDX name, where it is not known here, as apache-2.0")
+
+
+def _release(args: argparse.Namespace) -> None:
+    """The model with its card, its settings and its calibration in one folder, for others."""
+    from spanline import release
+
+    facts = release.write(args.project, args.out, args.encoder_licence)
+    dirty = ", with changes that no commit has" if facts.commit.endswith("+") else ""
+    console.say(
+        f"{args.out}: the model of commit {facts.commit[:9]}{dirty}; exact {facts.scores['answers']['exact']:.2f}"
+    )
+
+
+def _add_push(parser: argparse.ArgumentParser) -> None:
+    parser.set_defaults(run=_push)
+    parser.add_argument("name", help="OWNER/MODEL on the hub")
+    parser.add_argument("--folder", type=Path, default=Path("release"), help="what release wrote (default: release)")
+    parser.add_argument("--public", action="store_true", help="let everybody see it (default: private)")
+    parser.add_argument("--message", default="Model, card and calibration", help="of the commit on the hub")
+    parser.add_argument("--dry-run", action="store_true", help="say what would go up; needs no network and no token")
+
+
+def _push(args: argparse.Namespace) -> None:
+    """Upload a release to a model hub: private unless --public; the token from HF_TOKEN or `hf auth login`."""
+    from spanline import publish
+
+    publish.check_name(args.name)
+    seen = "public" if args.public else "private"
+    for file in publish.files(args.folder):
+        console.say(f"{file.name}  {file.num_bytes:,} bytes  sha256 {file.sha256}")
+    if args.dry_run:
+        console.say(f"dry run: nothing was sent; these would go to {args.name} ({seen})")
+        return
+    url = publish.push(args.folder, args.name, public=args.public, message=args.message)
+    console.say(f"pushed to {args.name} ({seen}): {url}")

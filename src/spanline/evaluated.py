@@ -5,6 +5,7 @@ They stand in params.yaml and calibration.json, or together in the one file `ans
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -13,7 +14,7 @@ from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams,
 from spanline.errors import SpanlineError
 from spanline.featurizing import FeaturizeParams
 from spanline.files import read_json
-from spanline.params import Section, check, load
+from spanline.params import Section, check, read_yaml
 
 ANSWERING = "answering.json"
 SECTIONS: dict[str, type[Section]] = {
@@ -41,18 +42,24 @@ class Evaluated:
 
 def of_project(params: Path, calibration: Path) -> Evaluated:
     """Those of a project folder: its params.yaml and data/calibration.json."""
-    sections: dict[str, Any] = {name: load(params, name, model) for name, model in SECTIONS.items()}
-    return Evaluated(**sections, calibration=Calibration.read(calibration))
+    return of_sections(params, read_yaml(params), Calibration.read(calibration))
 
 
 def of_release(path: Path) -> Evaluated:
     """Those of a released model's answering.json; SpanlineError for what `to_content` did not write."""
     content = read_json(path, _TODO)
-    missing = [name for name in (*SECTIONS, "calibration") if name not in content] if isinstance(content, dict) else []
-    if not isinstance(content, dict) or missing:
-        raise SpanlineError(path, f"lacks {missing[0]}" if missing else "is no JSON object", _TODO)
-    sections: dict[str, Any] = {name: check(path, name, content[name], model) for name, model in SECTIONS.items()}
-    return Evaluated(**sections, calibration=Calibration.of(content["calibration"], path, _TODO))
+    if not isinstance(content, dict) or "calibration" not in content:
+        raise SpanlineError(path, "holds no calibration", _TODO)
+    return of_sections(path, content, Calibration.of(content["calibration"], path, _TODO))
+
+
+def of_sections(origin: Path, content: Mapping[str, Any], calibration: Calibration) -> Evaluated:
+    """Those of the parsed sections of the file `origin`; SpanlineError for one that is missing or wrong."""
+    missing = [name for name in SECTIONS if name not in content]
+    if missing:
+        raise SpanlineError(origin, f"section '{missing[0]}' is missing", "take the file that belongs to the model")
+    sections: dict[str, Any] = {name: check(origin, name, content[name], kind) for name, kind in SECTIONS.items()}
+    return Evaluated(**sections, calibration=calibration)
 
 
 def to_content(evaluated: Evaluated) -> dict[str, Any]:
