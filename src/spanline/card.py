@@ -102,14 +102,13 @@ that were neither trained on nor used to set the threshold.
         ranges = [
             f"{name} {intervals[f'{name}_low']:.1f} to {intervals[f'{name}_high']:.1f}" for name in ("exact", "f1")
         ]
-        text += (
-            f"\n95 % intervals of the answers as written, over {intervals['articles']:,} articles: {', '.join(ranges)}."
-        )
+        text += f"\n95 % intervals of the answers as written, over {intervals['articles']:,} articles: "
+        text += f"{', '.join(ranges)}."
     quality = scores.get("no_answer_probability")
     if quality:
         text += (
-            f"\nThe probability of no answer has a Brier score of {quality['brier_score']:.3f} and an expected calibration "
-            f"error of {quality['expected_calibration_error']:.3f}."
+            f"\nThe probability of no answer has a Brier score of {quality['brier_score']:.3f} and an expected "
+            f"calibration error of {quality['expected_calibration_error']:.3f}."
         )
     return f"{text}\n"
 
@@ -149,8 +148,8 @@ def _parameters(facts: Facts) -> str:
 def _limits(facts: Facts) -> str:
     return f"""## Limits
 
-- It copies: an answer is always a piece of the text, at most {facts.params["answer_search"]["max_answer_length"]} tokens
-  long, true or not. What the text gets wrong, the answer gets wrong.
+- It copies: an answer is a piece of the text, at most {facts.params["answer_search"]["max_answer_length"]} tokens long,
+  true or not. What the text gets wrong, the answer gets wrong.
 - English only, and texts like those of its training data; elsewhere the scores above say little.
 - Texts beyond {facts.params["featurize"]["max_length"]} tokens are read in overlapping windows: an answer whose reasons
   stand far apart is found by luck.

@@ -20,9 +20,8 @@ from spanline import evaluated
 from spanline.answers import Calibration
 from spanline.card import card
 from spanline.errors import SpanlineError
-from spanline.evaluated import Evaluated
 from spanline.files import new_folder, read_json, sha256, to_json
-from spanline.params import check, read_yaml
+from spanline.params import read_yaml
 
 LOCK, CARD = "dvc.lock", "README.md"
 MODEL, CALIBRATION, SCORES = "data/model", "data/calibration.json", "metrics/validation.json"
@@ -69,10 +68,7 @@ def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
     ):
         _check_locked(project, lock, stage, path)
     facts = _facts(project, lock, encoder_licence)
-    sections = {
-        name: check(project / LOCK, name, facts.params[name], kind) for name, kind in evaluated.SECTIONS.items()
-    }
-    known = Evaluated(**sections, calibration=Calibration.read(project / CALIBRATION))
+    known = evaluated.of_sections(project / LOCK, facts.params, Calibration.read(project / CALIBRATION))
     with new_folder(out) as folder:
         for file in sorted((project / MODEL).iterdir()):
             shutil.copyfile(file, folder / file.name)
