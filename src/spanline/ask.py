@@ -241,7 +241,7 @@ class QuestionAnswerer:
         """The answers of nbest.json with their probabilities there; the one that predictions.json has stands first."""
         assert resolved.threshold is not None
         known = self.evaluated
-        n_best_size = max(known.postprocess.n_best_size if known else 20, settings.top_k)
+        n_best_size = max(known.postprocess.n_best_size if known else 20, settings.top_k - 1)  # and the null answer
         max_context, top_n = (known.answer_search.max_context, known.answer_search.top_n) if known else (False, None)
         for found in search(features, logits, contexts, n_best_size, resolved.max_answer_length, max_context, top_n):
             entries = nbest(found)
