@@ -266,3 +266,7 @@ def _push(args: argparse.Namespace) -> None:
         return
     url = publish.push(args.folder, args.name, public=args.public, message=args.message)
     console.say(f"pushed to {args.name} ({seen}): {url}")
+
+
+if __name__ == "__main__":
+    command()
