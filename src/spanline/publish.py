@@ -51,7 +51,7 @@ def push(folder: Path, name: str, *, public: bool, message: str) -> str:
     A repository that is there keeps its visibility; SpanlineError when that is public and `public` is not given.
     """
     import huggingface_hub
-    from huggingface_hub.errors import HfHubHTTPError, LocalTokenNotFoundError
+    from huggingface_hub.errors import LocalTokenNotFoundError
 
     files(folder)
     api = huggingface_hub.HfApi(library_name="spanline")
@@ -65,7 +65,9 @@ def push(folder: Path, name: str, *, public: bool, message: str) -> str:
         return str(api.upload_folder(repo_id=name, folder_path=folder, commit_message=message).commit_url)
     except LocalTokenNotFoundError:
         raise SpanlineError(name, "there is no token to log in with", "set HF_TOKEN, or: hf auth login") from None
-    except (HfHubHTTPError, OSError) as error:  # what the hub refuses; no network
+    except SpanlineError:
+        raise
+    except Exception as error:  # dozens of kinds, all of them about the name, the token or the network
         first_line = str(error).strip().partition("\n")[0]
         todo = "check the name, the token's rights and the network (HF_ENDPOINT names another hub)"
         raise SpanlineError(name, f"can't be pushed ({type(error).__name__}: {first_line})", todo) from None
