@@ -5,18 +5,31 @@ The text in front (YAML) is for model hubs, the rest for people. No clock and no
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from dataclasses import dataclass
+from typing import Any
 
 import yaml
-
-if TYPE_CHECKING:
-    from spanline.release import Facts
 
 _SCORES = {  # key of metrics/validation.json -> what the card calls it
     "at_threshold_0": "threshold 0",
     "at_calibrated_threshold": "calibrated threshold",
     "answers": "**answers as written**",
 }
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the card says, as the pipeline's files hold it."""
+
+    dataset: dict[str, Any]  # dataset.json
+    checkpoint: dict[str, Any]  # checkpoint.json
+    trained: dict[str, Any]  # metrics/train.json
+    scores: dict[str, Any]  # metrics/validation.json
+    params: dict[str, Any]  # sections of params.yaml, from dvc.lock
+    config: dict[str, Any]  # the model's config.json
+    encoder_licence: str  # SPDX, lower case
+    commit: str  # of the working tree, hex; "+" behind it: with changes that are not in it
+    lock_sha256: str
 
 
 def card(facts: Facts) -> str:

@@ -12,13 +12,12 @@ import hashlib
 import json
 import shutil
 import subprocess
-from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
 from spanline import evaluated
 from spanline.answers import Calibration
-from spanline.card import card
+from spanline.card import Facts, card
 from spanline.errors import SpanlineError
 from spanline.files import new_folder, read_json, sha256, to_json
 from spanline.params import read_yaml
@@ -35,21 +34,6 @@ LICENCES = {
     "answerdotai/ModernBERT-base": "apache-2.0",
     "microsoft/deberta-v3-base": "mit",
 }
-
-
-@dataclass(frozen=True)
-class Facts:
-    """All that the card says, as the pipeline's files hold it."""
-
-    dataset: dict[str, Any]  # dataset.json
-    checkpoint: dict[str, Any]  # checkpoint.json
-    trained: dict[str, Any]  # metrics/train.json
-    scores: dict[str, Any]  # metrics/validation.json
-    params: dict[str, Any]  # sections of params.yaml, from dvc.lock
-    config: dict[str, Any]  # the model's config.json
-    encoder_licence: str  # SPDX, lower case
-    commit: str  # of the working tree, hex; "+" behind it: with changes that are not in it
-    lock_sha256: str
 
 
 def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
