@@ -291,6 +291,8 @@ def load(
         todo = f"give a folder with {model.CONFIG}, {model.WEIGHTS} and {model.TOKENIZER} of a question-answering model"
         raise BadModelError(error.where, error.what, f"{todo}, such as data/model after `dvc repro`") from None
     assert tokenizer is not None  # model.load refuses a missing folder
+    if where.type == "cpu":
+        light.pack(spans, TOKENS_PER_BATCH["cpu"])
     return QuestionAnswerer(spans, tokenizer, where, workers or _num_workers(where), known)
 
 

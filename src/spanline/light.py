@@ -14,6 +14,7 @@ from __future__ import annotations
 
 from pathlib import Path
 from types import SimpleNamespace
+from typing import Any
 
 import torch
 from safetensors import safe_open
@@ -37,6 +38,27 @@ class _Linear(nn.Linear):
 
     def reset_parameters(self) -> None:
         pass
+
+
+class _LinearGelu(_Linear):
+    """A linear layer and its activation."""
+
+    def forward(self, input: Tensor) -> Tensor:
+        return nn.functional.gelu(super().forward(input))
+
+
+class _Packed(nn.Module):
+    """A linear layer, or one with its activation, whose weight lies as oneDNN's kernels read it."""
+
+    def __init__(self, layer: nn.Linear, num_tokens: int) -> None:
+        super().__init__()
+        self.register_buffer("weight", _onednn()._reorder_linear_weight(layer.weight.detach(), num_tokens))
+        self.register_buffer("bias", layer.bias.detach())
+        self._activation = "gelu" if isinstance(layer, _LinearGelu) else "none"
+
+    def forward(self, given: Tensor) -> Tensor:
+        result: Tensor = _onednn()._linear_pointwise(given, self.weight, self.bias, self._activation, [], "none")
+        return result
 
 
 class _Embedding(nn.Embedding):
@@ -83,7 +105,7 @@ class _Layer(nn.Module):
         self.query_key_value = _Linear(width, 3 * width)
         self.attended = _Linear(width, width)
         self.attention_norm = nn.LayerNorm(width, eps)
-        self.up = _Linear(width, config.intermediate_size)
+        self.up = _LinearGelu(width, config.intermediate_size)
         self.down = _Linear(config.intermediate_size, width)
         self.norm = nn.LayerNorm(width, eps)
 
@@ -95,7 +117,7 @@ class _Layer(nn.Module):
         attended_BATD = nn.functional.scaled_dot_product_attention(query_BATD, key_BATD, value_BATD, attn_mask=mask)
         attended_BTH = attended_BATD.transpose(1, 2).reshape(hidden_BTH.shape)
         hidden_BTH = self.attention_norm(hidden_BTH + self.attended(attended_BTH))
-        hidden_BTH = self.norm(hidden_BTH + self.down(nn.functional.gelu(self.up(hidden_BTH))))
+        hidden_BTH = self.norm(hidden_BTH + self.down(self.up(hidden_BTH)))
         return hidden_BTH
 
 
@@ -116,6 +138,32 @@ def load(folder: Path) -> SpanModel | None:
         return None
     spans.load_state_dict({own: tensor.float() for own, tensor in tensors.items()}, assign=True)
     return spans.eval()
+
+
+def pack(spans: SpanModel, num_tokens: int) -> bool:
+    """Lay out the weights of a model of `load` for forward passes of about `num_tokens` on a CPU, once and for all.
+
+    The matrix products are three quarters of the time, and oneDNN does them a fifth to a quarter faster from weights in
+    its own order than torch does from its own. torch.compile uses these operators, but has no public name for them:
+    where a torch has them no longer, or was built without oneDNN, nothing changes and the answer is False.
+    """
+    encoder = spans.encoder
+    if not isinstance(encoder, BertEncoder) or not _has_onednn():
+        return False
+    for layer in encoder.layers:
+        for name in ("query_key_value", "attended", "up", "down"):
+            setattr(layer, name, _Packed(getattr(layer, name), num_tokens))
+    return True
+
+
+def _has_onednn() -> bool:
+    names = ("_reorder_linear_weight", "_linear_pointwise")
+    backend: Any = torch.backends.mkldnn
+    return bool(backend.is_available()) and all(hasattr(_onednn(), name) for name in names)
+
+
+def _onednn() -> Any:
+    return torch.ops.mkldnn
 
 
 def _config(folder: Path) -> SimpleNamespace | None:

@@ -47,6 +47,26 @@ def test_logits_are_those_of_transformers_on_another_size(tiny_encoder: Path, tm
     torch.testing.assert_close(ours[:, 1], theirs[:, 1], atol=1e-5, rtol=0)
 
 
+@pytest.mark.parametrize("lengths", [[12, 12, 12], [30, 9, 22, 17], [40]])
+def test_packed_weights_give_the_same_logits(folder: Path, lengths: list[int]) -> None:
+    batch = batches.collate(make_features(lengths), np.arange(len(lengths)), 0)
+    packed = light_model(folder)
+    before = logits_of(packed, batch)
+    assert light.pack(packed, 512)
+    assert not any(isinstance(layer.up, torch.nn.Linear) for layer in packed.encoder.layers)
+    torch.testing.assert_close(logits_of(packed, batch), before, atol=1e-6, rtol=0)
+
+
+def test_without_the_operators_or_for_another_encoder_nothing_is_packed(
+    folder: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    assert not light.pack(model.load(folder), 512)
+    spans = light_model(folder)
+    monkeypatch.setattr(light, "_onednn", object)
+    assert not light.pack(spans, 512)
+    assert isinstance(spans.encoder.layers[0].up, torch.nn.Linear)
+
+
 def test_the_longest_feature_is_known_as_for_transformers(folder: Path) -> None:
     assert model.max_positions(light_model(folder)) == model.max_positions(model.load(folder)) == 40
 
