@@ -54,10 +54,15 @@ class Calibration:
     def read(path: Path) -> Calibration:
         """Of a file that the calibrate stage wrote."""
         content = read_json(path, "run the stage that makes it: dvc repro calibrate")
+        return Calibration.of(content, path, "make it anew: dvc repro -s -f calibrate")
+
+    @staticmethod
+    def of(content: Any, origin: Path, todo: str) -> Calibration:
+        """Of the parsed content of the file `origin`."""
         try:
             return Calibration(content["null_score_diff_threshold"], content["slope"], content["intercept"])
         except (KeyError, TypeError):
-            raise SpanlineError(path, "is no calibration", "make it anew: dvc repro -s -f calibrate") from None
+            raise SpanlineError(origin, "is no calibration", todo) from None
 
 
 @dataclass(frozen=True)
@@ -143,6 +148,12 @@ def _nbest_json(found: NBest) -> bytes:
     step = QUESTIONS_AT_A_TIME
     parts = (_nbest_lines(found, low, min(low + step, len(found.ids))) for low in range(0, len(found.ids), step))
     return b"{\n" + b",\n".join(parts) + b"\n}\n"
+
+
+def nbest(found: NBest) -> dict[str, list[dict[str, Any]]]:
+    """What nbest.json says, by question id: the candidates and the null answer, best first, with the softmax of their
+    scores."""
+    return orjson.loads(_nbest_json(found))  # type: ignore[no-any-return]
 
 
 def _nbest_lines(found: NBest, low: int, high: int) -> bytes:

@@ -24,18 +24,19 @@ def prepare(name: str, num_threads: int, precision: Precision, deterministic: bo
     (the gradients of layer norms are summed thread by thread, for one): a tracked param, not `runtime.workers`.
     """
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once: sums in a fixed order
-    torch.set_num_threads(num_threads or _num_cores())
+    torch.set_num_threads(num_threads or num_cores())
     torch.use_deterministic_algorithms(deterministic)
     debugging: Any = torch.utils.deterministic
     debugging.fill_uninitialized_memory = False  # would write over every new tensor, to find bugs
-    device = _find(name)
+    device = find(name)
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     return device
 
 
-def _find(name: str) -> torch.device:
+def find(name: str) -> torch.device:
+    """The device that `runtime.device` or an option names; auto is the GPU if there is one."""
     if name == "auto":
         return torch.device("cuda", local_rank()) if torch.cuda.is_available() else torch.device("cpu")
     try:
@@ -71,7 +72,7 @@ def _synchronize(device: torch.device) -> None:
         torch.cuda.synchronize(device)
 
 
-def _num_cores() -> int:
+def num_cores() -> int:
     """Those that this process may use: a container or taskset may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 

@@ -23,7 +23,6 @@ from spanline.params import Section
 from spanline.ragged import Ragged, bounds_of, ranges
 from spanline.shards import ShardWriter
 from spanline.slow_windows import cut_by_tokenizer
-from spanline.squad import Example
 from spanline.tokenizer import PairTokenizer
 from spanline.windows import Encoded, cut
 
@@ -128,40 +127,50 @@ class Featurizer:
     """Cuts the row groups of a split, one at a time; each worker has one."""
 
     def __init__(self, job: Job) -> None:
-        self._job, self._params = job, job.params
-        self._tokenizer = PairTokenizer(job.tokenizer)
+        self._job, self._tokenizer = job, PairTokenizer(job.tokenizer)
         self._firsts = bounds_of(np.array(examples.group_sizes(job.squad), np.int64))
 
     def __call__(self, index: int) -> Group:
         questions = examples.read_group(self._job.squad, index)
-        encoded, num_cut = encode(questions, self._tokenizer, self._params)
-        if self._job.slow:
-            features = self._cut_by_tokenizer(list(examples.from_rows(questions)))
-        else:
-            features = cut(encoded, self._tokenizer.template, self._params.max_length, self._params.doc_stride)
-            self._check(questions, features, first=int(self._firsts[index]))
+        encoded, num_cut = encode(questions, self._tokenizer, self._job.params)
+        features = cut_group(questions, encoded, self._tokenizer, self._job.params, self._job.slow)
+        if not self._job.slow:
+            check_cut(questions, features, self._tokenizer, self._job.params, first=int(self._firsts[index]))
         counts, lost = _count(encoded, features)
         rows = to_table(features, self._tokenizer.vocab_size)
         return Group(rows, counts + Counter(questions_cut=num_cut), lost)
 
-    def _cut_by_tokenizer(self, given: list[Example]) -> Features:
-        p = self._params
-        return cut_by_tokenizer(given, self._tokenizer, p.max_length, p.doc_stride, p.max_question_length)
 
-    def _check(self, questions: pa.Table, features: Features, first: int) -> None:
-        """Compare the first CHECK_FIRST examples of all and then each CHECK_EVERY-th with the tokenizer's own, but for
-        those whose question is cut, which no tokenizer does by itself.
+def cut_group(
+    questions: pa.Table, encoded: Encoded, tokenizer: PairTokenizer, params: FeaturizeParams, slow: bool
+) -> Features:
+    """The features of rows of examples.SCHEMA, `encoded` by `encode`. `slow`: the tokenizer itself cuts each pair."""
+    if slow:
+        return _cut_by_tokenizer(questions, tokenizer, params)
+    return cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
 
-        `first` is the group's place in the split: which examples are looked at does not depend on the grouping.
-        """
-        bounds = example_bounds(features)
-        number = first + np.arange(len(questions))
-        for row in np.flatnonzero((number < CHECK_FIRST) | (number % CHECK_EVERY == 0)).tolist():
-            (example,) = examples.from_rows(questions.slice(row, 1))
-            if self._tokenizer.question_length(example.question) <= self._params.max_question_length:
-                fast = features.take(np.arange(bounds[row], bounds[row + 1]))
-                if not _comparable(fast).equals(_comparable(self._cut_by_tokenizer([example]))):
-                    raise PairsAreNotConcatenatedError(example.id)
+
+def _cut_by_tokenizer(questions: pa.Table, tokenizer: PairTokenizer, params: FeaturizeParams) -> Features:
+    given, p = list(examples.from_rows(questions)), params
+    return cut_by_tokenizer(given, tokenizer, p.max_length, p.doc_stride, p.max_question_length)
+
+
+def check_cut(
+    questions: pa.Table, features: Features, tokenizer: PairTokenizer, params: FeaturizeParams, first: int
+) -> None:
+    """Compare the first CHECK_FIRST examples of all and then each CHECK_EVERY-th with the tokenizer's own, but for
+    those whose question is cut, which no tokenizer does by itself; PairsAreNotConcatenatedError if they differ.
+
+    `first` is the group's place in the split: which examples are looked at does not depend on the grouping.
+    """
+    bounds = example_bounds(features)
+    number = first + np.arange(len(questions))
+    for row in np.flatnonzero((number < CHECK_FIRST) | (number % CHECK_EVERY == 0)).tolist():
+        one = questions.slice(row, 1)
+        if tokenizer.question_length(one.column("question")[0].as_py()) <= params.max_question_length:
+            fast = features.take(np.arange(bounds[row], bounds[row + 1]))
+            if not _comparable(fast).equals(_comparable(_cut_by_tokenizer(one, tokenizer, params))):
+                raise PairsAreNotConcatenatedError(one.column("id")[0].as_py())
 
 
 def _comparable(features: Features) -> pa.Table:

@@ -61,6 +61,14 @@ class EncodedTexts:
     offset_ends: Ragged
 
 
+@dataclass(frozen=True)
+class Words:
+    """The words of a text as its tokenizer sees them, in order: punctuation marks are words of their own, as a rule."""
+
+    starts: Array  # (W,) characters of the text
+    ends: Array  # (W,) exclusive
+
+
 class PairTokenizer:
     """The tokenizer of one model. It encodes questions and contexts apart; `template` says how to join them.
 
@@ -90,6 +98,18 @@ class PairTokenizer:
             pieces = cut_at_blanks(texts)
             return _put_together(pieces, *self._memory.encode(pieces.distinct.to_pylist()))
         return _encode_whole(self.tokenizer, texts.to_pylist())
+
+    def words(self, text: str) -> Words | None:
+        """The words of the text; None where the tokenizer knows no words, or leaves tokens outside of them."""
+        encoding = self.tokenizer.encode(text, add_special_tokens=False)
+        numbers = encoding.word_ids
+        if not numbers or None in numbers:
+            return None
+        word = np.array(numbers)
+        offsets = np.array(encoding.offsets, dtype=np.int32)
+        first = np.flatnonzero(np.diff(word, prepend=-1))
+        last = np.append(first[1:], len(word)) - 1
+        return Words(offsets[first, 0], offsets[last, 1])
 
     def question_length(self, text: str) -> int:
         """Tokens of the question, uncut."""

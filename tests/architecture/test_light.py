@@ -17,6 +17,10 @@ LIGHT = {
     "stages.postprocess": HEAVY | {"tokenizers"},
     "stages.score": HEAVY | {"tokenizers"},
     "stages.featurize": HEAVY,
+    "spanline.command": HEAVY | {"tokenizers", "numpy", "pyarrow"},
+    "spanline.entities": HEAVY,
+    "spanline.ranking": HEAVY,
+    "spanline.release": HEAVY,
     "spanline.preset": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.metrics": HEAVY | {"tokenizers", "numpy", "pyarrow"},
 }

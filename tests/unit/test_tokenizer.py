@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from spanline.errors import SpanlineError
 from spanline.tokenizer import PairTokenizer, Template
-from tests.unit.builders import TOKENIZERS, save, tiny_examples
+from tests.unit.builders import TOKENIZERS, bert, save, tiny_examples
 
 # before, between, after, their types, question's and context's type, where "no answer" stands
 TEMPLATES = {
@@ -142,3 +142,15 @@ def test_no_texts(tmp_path: Path) -> None:
     no_texts = pa.array([], pa.string())
     assert len(ours.questions(no_texts)) == len(ours.contexts(no_texts).ids) == 0
     assert ours.contexts(pa.array(["", " "])).ids.lengths.tolist() == [0, 0]
+
+
+def test_words_are_the_pre_tokenizers(tmp_path: Path) -> None:
+    text = " Kateminster's café, 3.5 \U0001f600 km"
+    words = PairTokenizer(save(bert(), tmp_path)).words(text)
+    assert words is not None
+    found = [text[start:end] for start, end in zip(words.starts.tolist(), words.ends.tolist(), strict=True)]
+    assert found == ["Kateminster", "'", "s", "café", ",", "3", ".", "5", "\U0001f600", "km"]
+
+
+def test_a_text_without_words_has_none(tmp_path: Path) -> None:
+    assert PairTokenizer(save(bert(), tmp_path)).words(" ") is None

@@ -1,0 +1,211 @@
+"""The model card: what a released model is, how good, for what, and how to make it again; from the pipeline's files.
+
+The text in front (YAML) is for model hubs, the rest for people. No clock and no path is in it.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Any
+
+import yaml
+
+_SCORES = {  # key of metrics/validation.json -> what the card calls it
+    "at_threshold_0": "threshold 0",
+    "at_calibrated_threshold": "calibrated threshold",
+    "answers": "**answers as written**",
+}
+
+
+@dataclass(frozen=True)
+class Facts:
+    """All that the card says, as the pipeline's files hold it."""
+
+    dataset: dict[str, Any]  # dataset.json
+    checkpoint: dict[str, Any]  # checkpoint.json
+    trained: dict[str, Any]  # metrics/train.json
+    scores: dict[str, Any]  # metrics/validation.json
+    params: dict[str, Any]  # sections of params.yaml, from dvc.lock
+    config: dict[str, Any]  # the model's config.json
+    encoder_licence: str  # SPDX, lower case
+    commit: str  # of the working tree, hex; "+" behind it: with changes that are not in it
+    lock_sha256: str
+
+
+def card(facts: Facts) -> str:
+    """The README.md of a released model."""
+    parts = [_front_matter(facts), _title(facts), _use(), _scores(facts), _data(facts), _parameters(facts)]
+    return "\n".join([*parts, _limits(facts), _licences(facts), _reproduce(facts)])
+
+
+def _front_matter(facts: Facts) -> str:
+    answers = facts.scores["answers"]
+    metrics = [
+        {"type": name, "name": label, "value": round(answers[name], 2)}
+        for name, label in (("exact", "Exact match"), ("f1", "F1"))
+    ]
+    result = {
+        "task": {"type": "question-answering"},
+        "dataset": {"type": _dataset_name(facts), "name": _dataset_name(facts), "split": "validation"},
+        "metrics": metrics,
+    }
+    front = {
+        "language": "en",
+        "license": facts.encoder_licence,
+        "library_name": "transformers",
+        "pipeline_tag": "question-answering",
+        "base_model": facts.checkpoint["name"],
+        "tags": ["extractive-question-answering", "spanline"],
+        "model-index": [{"name": "spanline", "results": [result]}],
+    }
+    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
+
+
+def _title(facts: Facts) -> str:
+    config, checkpoint = facts.config, facts.checkpoint
+    revision = f" at revision {checkpoint['revision']}" if "revision" in checkpoint else ""
+    size = " and ".join(
+        f"{config[key]:,} {name}"
+        for key, name in (("num_hidden_layers", "layers"), ("hidden_size", "wide"))
+        if key in config
+    )
+    return f"""# Extractive question answering on {_dataset_name(facts)}
+
+The encoder {checkpoint["name"]}{revision} ({config["model_type"]}{", " + size if size else ""}), fine-tuned by
+[Spanline](#reproduce-it) to point at the answer to a question in a text, or to say that the text has none.
+"""
+
+
+def _use() -> str:
+    return """## Use it
+
+```python
+from spanline.ask import load
+
+qa = load("FOLDER")  # the folder with these files
+qa(question="Where do I live?", context="My name is Wolfgang and I live in Berlin")
+qa(question="Where do I live?", context="My name is Wolfgang and I live in Berlin", threshold="calibrated")
+```
+
+The second call answers as the scores below were taken. `transformers.AutoModelForQuestionAnswering` loads the same
+weights, where the encoder has a class of that kind; the search for the answer is then yours.
+
+Intended use: finding short answers that stand word for word in an English text, for reading aids, search and research.
+Not intended: questions that need several passages, arithmetic or a yes or no; decisions about people.
+"""
+
+
+def _scores(facts: Facts) -> str:
+    scores = facts.scores
+    lines = ["| | exact | f1 | HasAns f1 | NoAns f1 | threshold (logits) |", "|---|---:|---:|---:|---:|---:|"]
+    for key, name in _SCORES.items():
+        if key in scores:
+            row = scores[key]
+            cells = [_number(row.get(column)) for column in ("exact", "f1", "HasAns_f1", "NoAns_f1")]
+            lines.append(f"| {name} | {' | '.join(cells)} | {_number(row['null_score_diff_threshold'], 4)} |")
+    text = f"""## Scores
+
+Percent, as the official SQuAD v2 script counts them, on the validation split: {scores["answers"]["total"]:,} questions
+that were neither trained on nor used to set the threshold.
+
+{chr(10).join(lines)}
+"""
+    intervals = scores.get("intervals_95_percent")
+    if intervals:
+        ranges = [
+            f"{name} {intervals[f'{name}_low']:.1f} to {intervals[f'{name}_high']:.1f}" for name in ("exact", "f1")
+        ]
+        text += f"\n95 % intervals of the answers as written, over {intervals['articles']:,} articles: "
+        text += f"{', '.join(ranges)}."
+    quality = scores.get("no_answer_probability")
+    if quality:
+        text += (
+            f"\nThe probability of no answer has a Brier score of {quality['brier_score']:.3f} and an expected "
+            f"calibration error of {quality['expected_calibration_error']:.3f}."
+        )
+    return f"{text}\n"
+
+
+def _data(facts: Facts) -> str:
+    lines = ["| split | articles | answerable | unanswerable |", "|---|---:|---:|---:|"]
+    for name, split in facts.dataset["splits"].items():
+        counts = [f"{split[key]:,}" if key in split else "" for key in ("articles", "answerable", "unanswerable")]
+        lines.append(f"| {name} | {' | '.join(counts)} |")
+    return f"""## Data
+
+Source: {_dataset_name(facts)}. The threshold and the probability of no answer come from the calibration split, which is
+a part of train that is not trained on.
+
+{chr(10).join(lines)}
+"""
+
+
+def _parameters(facts: Facts) -> str:
+    rows = [
+        f"| {section}.{name} | {value} |"
+        for section in ("featurize", "train", "answer_search", "postprocess", "calibrate")
+        for name, value in sorted(facts.params[section].items())
+    ]
+    trained = facts.trained
+    return f"""## Training
+
+{trained["steps"]:,} steps over {trained["features"]:,} features ({trained["tokens"]:,} tokens); final loss
+{trained["final_loss"]:.3f}.
+
+| parameter | value |
+|---|---|
+{chr(10).join(rows)}
+"""
+
+
+def _limits(facts: Facts) -> str:
+    return f"""## Limits
+
+- It copies: an answer is a piece of the text, at most {facts.params["answer_search"]["max_answer_length"]} tokens long,
+  true or not. What the text gets wrong, the answer gets wrong.
+- English only, and texts like those of its training data; elsewhere the scores above say little.
+- Texts beyond {facts.params["featurize"]["max_length"]} tokens are read in overlapping windows: an answer whose reasons
+  stand far apart is found by luck.
+- The threshold and the probability of no answer are tuned to the share of unanswerable questions in the calibration
+  split. Where that share is another, they are off.
+- It has the prejudices of the texts that its encoder was trained on. Nothing was done against them.
+"""
+
+
+def _licences(facts: Facts) -> str:
+    return f"""## Licences
+
+- Encoder {facts.checkpoint["name"]}: {facts.encoder_licence}.
+- Data: {facts.dataset["licence"]}.
+"""
+
+
+def _reproduce(facts: Facts) -> str:
+    commit = facts.commit.removesuffix("+")
+    dirty = "\nThe working tree had changes beyond that commit.\n" if facts.commit.endswith("+") else ""
+    return f"""## Reproduce it
+
+In a clone of the project:
+
+```
+git checkout {commit}
+make repro
+```
+{dirty}
+`dvc.lock` of the run: sha256 {facts.lock_sha256}.
+It holds the checksum of every input and output, this model's included.
+"""
+
+
+def _dataset_name(facts: Facts) -> str:
+    """The source as dataset.json has it: the embedded corpus, the hub's name of it, or the files' names."""
+    dataset: dict[str, Any] = facts.dataset
+    if dataset["source"] == "synthetic":
+        return "Spanline's embedded corpus"
+    if dataset["source"] == "hub":
+        return str(dataset["read"]["name"])
+    return " and ".join(sorted({str(read["file"]) for read in dataset["read"].values()}))
+
+
+def _number(value: float | None, digits: int = 2) -> str:
+    return "" if value is None else f"{value:.{digits}f}"

@@ -1,0 +1,28 @@
+"""A question-answering model made from a seed: the tiny encoder with weights large enough for its answers to differ."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+from spanline import model
+from spanline.synthetic.corpus import examples
+
+
+def make_model(encoder: Path, folder: Path) -> Path:
+    """A folder as the train stage leaves one; the model knows nothing, but is sure of it."""
+    import torch
+
+    folder.mkdir(parents=True)
+    spans = model.pretrained(encoder, 5, None).eval()
+    generator = torch.Generator().manual_seed(11)
+    with torch.no_grad():
+        for parameter in spans.parameters():
+            parameter += torch.randn(parameter.shape, generator=generator) * (0.1 if parameter.ndim > 1 else 0.02)
+        spans.head.weight *= 4
+    model.save(spans, encoder, folder)
+    return folder
+
+
+def questions(count: int) -> list[tuple[str, str]]:
+    """Pairs of question and context of the embedded corpus."""
+    return [(example.question, example.context) for example in examples("validation", 3, count)][:count]
