@@ -161,6 +161,25 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     assert without_timings(outputs(project)) == without_timings(straight[0])
 
 
+@pytest.mark.slow
+def test_ten_kills_in_a_row_at_random_moments(straight: tuple[dict[str, str], list[str], Path], project: Path) -> None:
+    """Some before the first step, some while a resume point is written, for there is one after each step."""
+    write_params(project, every_min=1e-9)
+    moments = [random.randint(0, 20) for _ in range(10)]
+    for moment in moments:
+        process = start(project)
+        assert process.stderr is not None
+        for _ in range(moment):  # lines of progress, one a step
+            process.stderr.readline()
+        process.kill()
+        process.communicate()
+        assert process.returncode == -9, f"it ended before it was killed; moments {moments}"
+    write_params(project)
+    code, lines = run(project)
+    assert code == 0, lines
+    assert without_timings(outputs(project)) == without_timings(straight[0]), f"moments {moments}"
+
+
 def wait_for_point(folder: Path, step: int) -> None:
     """Until the run has kept the state of `step` or a later one."""
     deadline = time.monotonic() + 120

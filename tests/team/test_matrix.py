@@ -36,7 +36,7 @@ FILES: dict[str, set[str]] = {
     "data/checkpoint/config.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/model.safetensors": {"checkpoint", "train"},
     "data/features/train/*": {"featurize@train", "train"},
-    "data/features/calibration/*": {"featurize@calibration", "predict@calibration", "calibrate"},
+    "data/features/calibration/*": {"featurize@calibration", "train", "predict@calibration", "calibrate"},
     "data/features/validation/*": {"featurize@validation", "predict@validation", "postprocess"},
     "data/model/*": {"train"} | PREDICT,
     "data/logits/calibration/*": {"predict@calibration", "calibrate"},
