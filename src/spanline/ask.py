@@ -107,11 +107,17 @@ class QuestionAnswerer:
     """A model that answers questions. Made by `load`."""
 
     def __init__(
-        self, spans: SpanModel, tokenizer: PairTokenizer, device: torch.device, workers: int, known: Evaluated | None
+        self,
+        spans: SpanModel,
+        tokenizer: PairTokenizer,
+        device: torch.device,
+        workers: int,
+        tokens_per_batch: int,
+        known: Evaluated | None,
     ) -> None:
         self.evaluated = known  # settings and calibration of the scored answers; None: not known here
         self._model, self._tokenizer, self._device = spans.to(device).eval(), tokenizer, device
-        self._workers = workers
+        self._workers, self._tokens_per_batch = workers, tokens_per_batch
         self._max_positions = model.max_positions(spans)
         self._slow: bool | None = None  # whether the tokenizer must cut each pair itself; None: not looked at yet
 
@@ -137,7 +143,7 @@ class QuestionAnswerer:
         num_answered = 0
         for group in _groups(pairs):
             features = self._features(group, resolved.featurize)
-            logits = self._logits(features, f"{num_answered + len(group):,} questions read" if progress else None)
+            logits = self._logits(features, f"{num_answered + len(group):,} question(s) read" if progress else None)
             contexts = [pair.context for pair in group]
             if resolved.threshold is None:
                 yield from self._by_probability(features, logits, contexts, settings, resolved)
@@ -218,9 +224,14 @@ class QuestionAnswerer:
             if read:
                 shown.add(len(lengths_B), read)
 
-        tokens = TOKENS_PER_BATCH.get(self._device.type, TOKENS_PER_BATCH["cuda"])
+        tokens = self._tokens_per_batch
         p = PredictParams(tokens_per_batch=tokens, precision="float32", deterministic=False, num_threads=1)
-        return inference.predict(self._model, features, p, self._device, tick, self._workers)
+        try:
+            return inference.predict(self._model, features, p, self._device, tick, self._workers)
+        except SpanlineError as error:
+            if "out of memory" not in error.what:
+                raise
+            raise SpanlineError("ask", error.what, f"load the model with tokens_per_batch below {tokens}") from None
 
     def _by_probability(
         self, features: Features, logits: Logits, contexts: list[str], settings: Settings, resolved: _Resolved
@@ -277,13 +288,15 @@ def load(
     calibration: str | Path | None = None,
     device: str = "auto",
     workers: int = 0,
+    tokens_per_batch: int = 0,
     encoder: Literal["auto", "transformers"] = "auto",
 ) -> QuestionAnswerer:
     """The model of `folder`: data/model, a released folder, or any in the Hugging Face layout with a tokenizer.json.
 
     `params` and `calibration`: the params.yaml and the calibration.json that belong to it; a released folder holds its
     own. `device`: auto, cpu, cuda, cuda:1, ...; auto takes a GPU when there is one. `workers`: batches at a time on a
-    CPU, each on one thread; 0 = one for each core. `encoder`: auto takes `light`'s for BERT, which starts in a third of
+    CPU, each on one thread; 0 = one for each core. `tokens_per_batch`: of a forward pass, bounds memory; 0 = what suits
+    the device. `encoder`: auto takes `light`'s for BERT, which starts in a third of
     the time, and else transformers', as the stages do. Raises BadModelError.
     """
     folder = Path(folder)
@@ -296,9 +309,10 @@ def load(
         todo = f"give a folder with {model.CONFIG}, {model.WEIGHTS} and {model.TOKENIZER} of a question-answering model"
         raise BadModelError(error.where, error.what, f"{todo}, such as data/model after `dvc repro`") from None
     assert tokenizer is not None  # model.load refuses a missing folder
+    tokens = tokens_per_batch or TOKENS_PER_BATCH.get(where.type, TOKENS_PER_BATCH["cuda"])
     if where.type == "cpu":
-        light.pack(spans, TOKENS_PER_BATCH["cpu"])
-    return QuestionAnswerer(spans, tokenizer, where, workers or _num_workers(where), known)
+        light.pack(spans, tokens)
+    return QuestionAnswerer(spans, tokenizer, where, workers or _num_workers(where), tokens, known)
 
 
 def pairs_of(question: str | Sequence[str], context: str | Sequence[str]) -> list[Pair]:

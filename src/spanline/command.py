@@ -80,6 +80,9 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
     machine = parser.add_argument_group("machine")
     machine.add_argument("--device", default="auto", help="auto, cpu, cuda, cuda:1, ... (default: auto)")
     machine.add_argument("--workers", type=int, default=0, help="batches at a time on a CPU (default: one a core)")
+    machine.add_argument(
+        "--tokens-per-batch", type=int, default=0, help="bounds memory (default: what suits the device)"
+    )
 
 
 def _threshold(text: str) -> float | str:
@@ -105,7 +108,12 @@ def _ask(args: argparse.Namespace) -> None:
     )
     pair = None if args.question is None else ask.check_pair(args.question, context, "the command line")
     answerer = ask.load(
-        args.model, params=args.params, calibration=args.calibration, device=args.device, workers=args.workers
+        args.model,
+        params=args.params,
+        calibration=args.calibration,
+        device=args.device,
+        workers=args.workers,
+        tokens_per_batch=args.tokens_per_batch,
     )
     if pair is not None:
         _ask_one(answerer, pair, settings, args)

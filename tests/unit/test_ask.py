@@ -298,7 +298,7 @@ def test_progress_counts_features_to_their_end(
     monkeypatch.setattr(ask, "PROGRESS_EVERY_S", 0.0)
     qa(question=QUESTIONS, context=CONTEXTS, progress=True)
     last = capsys.readouterr().err.splitlines()[-1]
-    assert re.match(r"ask  (\d+)/\1 features  12 questions read  [\d,]+ features/s  0.0 s left$", last)
+    assert re.match(r"ask  (\d+)/\1 features  12 question\(s\) read  [\d,]+ features/s  0.0 s left$", last)
     qa(question=QUESTIONS, context=CONTEXTS)
     assert capsys.readouterr().err == ""
 
@@ -402,6 +402,17 @@ def test_a_model_of_another_task_is_refused(tiny_encoder: Path, tmp_path: Path) 
 def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
     with pytest.raises(SpanlineError, match="device: torch can't use 'abacus' here; give auto, cpu"):
         ask.load(folder, device="abacus")
+
+
+def test_memory_that_runs_out_says_what_to_lower(qa: QuestionAnswerer, monkeypatch: pytest.MonkeyPatch) -> None:
+    def full(*arguments: Any) -> None:
+        raise torch.OutOfMemoryError
+
+    monkeypatch.setattr(inference, "arithmetic", full)
+    with pytest.raises(
+        SpanlineError, match="ask: out of memory on cpu; load the model with tokens_per_batch below 512"
+    ):
+        qa(question=QUESTIONS[0], context=CONTEXTS[0])
 
 
 def test_logits_that_are_not_finite_are_refused(folder: Path) -> None:
