@@ -7,6 +7,7 @@ ran depends on its bytes (tests/pipeline/test_repro.py).
 
 from __future__ import annotations
 
+import shutil
 from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
@@ -72,9 +73,9 @@ IMPORTED = {script: closure(ROOT / "stages" / f"{script}.py") for script in SCRI
 
 
 @pytest.fixture(scope="module")
-def workspace(shared_by_ann: Path) -> Workspace:
-    """Only read, but for the file that a test edits and puts back."""
-    return Workspace(shared_by_ann / "ann")
+def workspace(finished: Workspace, tmp_path_factory: pytest.TempPathFactory) -> Workspace:
+    """A copy of the finished clone; each test puts back what it edits."""
+    return Workspace(Path(shutil.copytree(finished.root, tmp_path_factory.mktemp("matrix") / "clone", symlinks=True)))
 
 
 @pytest.fixture(autouse=True)
