@@ -36,6 +36,7 @@ FILES: dict[str, set[str]] = {
     "data/checkpoint/tokenizer.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/config.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/model.safetensors": {"checkpoint", "train"},
+    "data/checkpoint/checkpoint.json": {"checkpoint", "train"},
     "data/features/train/*": {"featurize@train", "train"},
     "data/features/calibration/*": {"featurize@calibration", "train", "predict@calibration", "calibrate"},
     "data/features/validation/*": {"featurize@validation", "predict@validation", "postprocess"},
@@ -61,7 +62,7 @@ UNUSED = (
 
 def leaves(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
     for key, value in section.items():
-        if isinstance(value, dict) and value:
+        if isinstance(value, dict) and value and not any("." in name for name in value):  # not file names
             yield from leaves(value, f"{prefix}{key}.")
         else:
             yield f"{prefix}{key}"
