@@ -35,6 +35,7 @@ class Storage:
     def through(self, port: int) -> Storage:
         """The same storage behind a proxy."""
         swapped = {key: value.replace(str(self.port), str(port)) for key, value in self.environment.items()}
+        swapped["AWS_MAX_ATTEMPTS"] = "1"  # else a cut connection is tried again for minutes
         return Storage(self.url.replace(str(self.port), str(port)), self.folder, port, swapped)
 
 
@@ -114,7 +115,6 @@ def s3(folder: Path) -> Iterator[Storage]:
         "AWS_ENDPOINT_URL": f"http://127.0.0.1:{port}",
         "AWS_DEFAULT_REGION": "us-east-1",
         "AWS_EC2_METADATA_DISABLED": "true",
-        "AWS_MAX_ATTEMPTS": "1",  # else a cut connection is tried again for minutes
     }
     command = [rclone(), "serve", "s3", *OPTIONS, "--auth-key", f"{KEY_ID},{SECRET}"]
     with _serving([*command, "--addr", f"127.0.0.1:{port}", str(folder / "buckets")], port, folder / "log"):
