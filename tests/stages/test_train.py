@@ -165,7 +165,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
 def test_ten_kills_in_a_row_at_random_moments(straight: tuple[dict[str, str], list[str], Path], project: Path) -> None:
     """Some before the first step, some while a resume point is written, for there is one after each step."""
     write_params(project, every_min=1e-9)
-    moments = [random.randint(0, 20) for _ in range(10)]
+    moments = [random.randint(0, 12) for _ in range(10)]  # at most half of the 240 steps, also when the kill comes late
     for moment in moments:
         process = start(project)
         assert process.stderr is not None
