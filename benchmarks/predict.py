@@ -31,7 +31,7 @@ def main() -> None:
     args = _arguments()
     p = params.load(args.params, "predict", PredictParams)
     p = p.model_copy(update={"tokens_per_batch": args.tokens_per_batch or p.tokens_per_batch})
-    where = device.prepare(args.device, p.num_threads, p.precision, p.deterministic)
+    where = device.prepare(args.device, 0, p.precision, p.deterministic)
     manifest = features.manifest(args.features)
     max_length = manifest.params["max_length"]
     data = features.read(manifest)
@@ -100,7 +100,7 @@ def padded(column: Ragged, filled_NT: Any, padding: int) -> torch.Tensor:
 
 def ours(spans: SpanModel, data: Features, p: PredictParams, where: torch.device) -> Logits:
     """As the predict stage computes a shard."""
-    return inference.predict(spans, data, p, where, lambda lengths_B: None)
+    return inference.predict(spans, data, p, where, lambda lengths_B: None, device.num_workers(where, 0))
 
 
 def _report(

@@ -36,21 +36,22 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
+    where = device.prepare(runtime.device, 1, p.precision, p.deterministic)  # a batch a thread: see device.num_workers
+    workers = device.num_workers(where, runtime.workers)
     spans = model.load(args.model)
     model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
     points = inference.points(args.scratch, p, manifest, args.model, where)
     with scratch.stop_on_signal() as stop, distributed.join(where) as group:
         clock = inference.Clock(manifest, runtime.progress_every_s, stop)
         if group.size > 1:  # each process keeps its share of the shards in `points`, the first puts all together
-            for _ in inference.tables(spans, manifest, p, where, points, clock, group):
+            for _ in inference.tables(spans, manifest, p, where, points, clock, group, workers):
                 pass
             group.wait()
         if not group.is_first:
             return
         with files.new_folder(args.out) as out:
             writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
-            for table in inference.tables(spans, manifest, p, where, points, clock):
+            for table in inference.tables(spans, manifest, p, where, points, clock, workers=workers):
                 writer.write(table)
             made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
             writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})

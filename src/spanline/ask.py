@@ -225,7 +225,7 @@ class QuestionAnswerer:
                 shown.add(len(lengths_B), read)
 
         tokens = self._tokens_per_batch
-        p = PredictParams(tokens_per_batch=tokens, precision="float32", deterministic=False, num_threads=1)
+        p = PredictParams(tokens_per_batch=tokens, precision="float32", deterministic=False)
         try:
             return inference.predict(self._model, features, p, self._device, tick, self._workers)
         except SpanlineError as error:
@@ -312,7 +312,7 @@ def load(
     tokens = tokens_per_batch or TOKENS_PER_BATCH.get(where.type, TOKENS_PER_BATCH["cuda"])
     if where.type == "cpu":
         light.pack(spans, tokens)
-    return QuestionAnswerer(spans, tokenizer, where, workers or _num_workers(where), tokens, known)
+    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, known)
 
 
 def pairs_of(question: str | Sequence[str], context: str | Sequence[str]) -> list[Pair]:
@@ -422,8 +422,3 @@ def _device(name: str) -> torch.device:
         return devices.find(name)
     except SpanlineError:
         raise SpanlineError("device", f"torch can't use {name!r} here", "give auto, cpu, cuda, cuda:1 or mps") from None
-
-
-def _num_workers(device: torch.device) -> int:
-    """On a CPU a batch for each core that this process may use; a GPU takes one after the other."""
-    return devices.num_cores() if device.type == "cpu" else 1

@@ -11,7 +11,7 @@ from typing import Any, Literal
 
 import torch
 
-from spanline.distributed import local_rank
+from spanline.distributed import local_rank, local_size
 from spanline.errors import SpanlineError
 
 Precision = Literal["float32", "tf32", "bfloat16"]
@@ -75,6 +75,16 @@ def _synchronize(device: torch.device) -> None:
 def num_cores() -> int:
     """Those that this process may use: a container or taskset may allow fewer than the machine has."""
     return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+
+
+def num_workers(device: torch.device, wanted: int) -> int:
+    """How many batches to compute at a time, each on one CPU thread: `wanted`, 0 = one for each core that this process
+    may use, shared out among torchrun's processes on this machine. A GPU takes one batch after the other.
+
+    A batch is too small for threads to share its matrix products well, and on one thread its last bits are the same
+    whatever the number of cores.
+    """
+    return (wanted or max(1, num_cores() // local_size())) if device.type == "cpu" else 1
 
 
 def peak_memory_bytes(device: torch.device) -> int:

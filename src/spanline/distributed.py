@@ -54,6 +54,11 @@ def local_rank() -> int:
     return int(os.environ.get("LOCAL_RANK", "0"))
 
 
+def local_size() -> int:
+    """How many processes of the group share this machine."""
+    return int(os.environ.get("LOCAL_WORLD_SIZE", "1"))
+
+
 @contextmanager
 def join(device: torch.device) -> Iterator[Group]:
     """The group that torchrun made this process a part of; `ALONE` without torchrun."""

@@ -40,7 +40,6 @@ class PredictParams(Section):
     tokens_per_batch: Annotated[int, Field(ge=1)]  # tokens a forward pass, padding included; bounds memory
     precision: Precision
     deterministic: bool  # only kernels that give the same bytes each time
-    num_threads: Annotated[int, Field(ge=0)]  # CPU threads; their number shapes the last bits of sums. 0 = all cores
 
 
 class Clock:
@@ -78,7 +77,7 @@ def points(scratch_folder: Path, p: PredictParams, manifest: Manifest, model: Pa
     if device.type == "cuda":
         processor = torch.cuda.get_device_name(device)
     else:
-        processor = f"{device.type}, {torch.backends.cpu.get_cpu_capability()}, {torch.get_num_threads()} threads"
+        processor = f"{device.type}, {torch.backends.cpu.get_cpu_capability()}"
     return scratch_folder / "predict" / scratch.key(p, manifest, model, processor=processor)
 
 
@@ -90,9 +89,10 @@ def tables(
     points: Path,
     clock: Clock,
     group: Group = ALONE,
+    workers: int = 1,
 ) -> Iterator[pa.Table]:
     """A table of `logits.SCHEMA` for each shard of features, in order; one shard is in memory at a time. Of several
-    processes each gets its share of the shards.
+    processes each gets its share of the shards. `workers` as in `predict`.
 
     A shard that the folder `points` holds is taken from there, each of the others is kept there.
     """
@@ -104,7 +104,7 @@ def tables(
             say(f"shard {number + 1} of {len(manifest.shards)} is done already, kept in {points}")
             clock.skip(len(part))
         else:
-            found = predict(model, part, p, device, clock.tick)
+            found = predict(model, part, p, device, clock.tick, workers)
             table = logits.to_table(part.ids, pa.array(part.window), found)
             scratch.save_table(points, number, table)
         yield table

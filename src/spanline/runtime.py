@@ -12,7 +12,9 @@ from spanline.params import Section
 class Runtime(Section):
     """How a stage runs on this machine; the bytes it writes do not depend on any of these."""
 
-    workers: Annotated[int, Field(ge=0)]  # processes of featurize; 0 = one a core
+    workers: Annotated[
+        int, Field(ge=0)
+    ]  # processes of featurize, batches at a time of predict on a CPU; 0 = one a core
     device: str  # auto, cpu, cuda, cuda:1, mps
     progress_every_s: Annotated[float, Field(gt=0)]  # seconds between progress lines
     checkpoint_every_min: Annotated[float, Field(gt=0)]  # minutes between resume points of train

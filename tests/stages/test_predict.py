@@ -25,7 +25,7 @@ from tests.unit.test_model import make_checkpoint
 ROOT = Path(__file__).parents[2]
 PARAMS: dict[str, Any] = {
     "environment": {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")},
-    "predict": {"tokens_per_batch": 64, "precision": "float32", "deterministic": True, "num_threads": 1},
+    "predict": {"tokens_per_batch": 64, "precision": "float32", "deterministic": True},
     "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1.0},
 }
 COMMAND = "--features features --model model --out data/logits"
@@ -48,8 +48,9 @@ def make_project(folder: Path) -> Path:
     return folder
 
 
-def write_params(folder: Path, **changes: Any) -> None:
+def write_params(folder: Path, workers: int = 1, **changes: Any) -> None:
     content = {**PARAMS, "predict": {**PARAMS["predict"], **changes}}
+    content["runtime"] = {**PARAMS["runtime"], "workers": workers}
     (folder / "params.yaml").write_text(yaml.safe_dump(content))
 
 
@@ -92,12 +93,13 @@ def test_a_shard_of_logits_for_each_shard_of_features(project: Path) -> None:
 
 
 @pytest.mark.slow
-def test_same_inputs_same_bytes(project: Path) -> None:
+def test_same_inputs_same_bytes_whatever_the_number_of_workers(project: Path) -> None:
     hashes = []
-    for _ in range(2):
+    for workers in (1, 3, 3):
+        write_params(project, workers)
         assert run(project)[0] == 0
         hashes.append(outputs(project))
-    assert hashes[0] == hashes[1]
+    assert hashes[0] == hashes[1] == hashes[2]
 
 
 @pytest.fixture
@@ -106,7 +108,7 @@ def long_project(project: Path) -> Path:
     in the middle until somebody does, and can't end before a test has killed it."""
     lengths = np.random.default_rng(5).integers(8, 13, 1500).tolist()
     write_features(make_features(lengths), project / "features", project / "model" / "tokenizer.json", 300)
-    write_params(project, tokens_per_batch=1)
+    write_params(project, workers=2, tokens_per_batch=1)
     return project
 
 

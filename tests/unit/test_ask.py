@@ -153,7 +153,7 @@ def by_stages(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     rows = to_table(given)
     encoded, _ = featurizing.encode(rows, tokenizer, params)
     data = featurizing.cut_group(rows, encoded, tokenizer, params, slow=False)
-    p = inference.PredictParams(tokens_per_batch=100, precision="float32", deterministic=True, num_threads=1)
+    p = inference.PredictParams(tokens_per_batch=100, precision="float32", deterministic=True)
     logits = inference.predict(model.load(folder), data, p, torch.device("cpu"), lambda lengths_B: None)
     contexts = {example.id: example.context for example in given}
     search = answers.AnswerSearchParams(**settings["answer_search"])

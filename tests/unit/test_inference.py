@@ -31,9 +31,7 @@ def one_thread() -> Iterator[None]:
 
 
 def params(tokens_per_batch: int, precision: str = "float32") -> inference.PredictParams:
-    return inference.PredictParams(
-        tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True, num_threads=1
-    )
+    return inference.PredictParams(tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True)
 
 
 def predict(spans: model.SpanModel, data: features.Features, p: inference.PredictParams) -> Logits:
