@@ -32,6 +32,7 @@ from spanline import answers, examples, features, logits, metrics, params
 from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
+from spanline.runtime import num_cores
 from spanline.spans import Found, NBest
 
 STAGES = ("calibrate", "postprocess", "score")
@@ -111,7 +112,7 @@ def _search(data: Data, repeats: int, rows: Rows, record: dict[str, Any]) -> tup
     seconds, results = machine.alternate(
         [
             lambda: plain.search(questions, data.n_best_size, length),
-            lambda: answers.find(data.features, data.logits, data.contexts, data.n_best_size, data.search),
+            lambda: answers.find(data.features, data.logits, data.contexts, data.n_best_size, data.search, num_cores()),
         ],
         repeats,
     )
@@ -152,7 +153,7 @@ def _files(
     seconds, _ = machine.alternate(
         [
             lambda: plain.files(plain_found, data.threshold),
-            lambda: answers.files(found, counts, data.threshold, data.calibration),
+            lambda: answers.files(found, counts, data.threshold, data.calibration, num_cores()),
         ],
         repeats,
     )

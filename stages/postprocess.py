@@ -5,6 +5,7 @@ from pathlib import Path
 
 from spanline import answers, console, environment, examples, features, logits, params
 from spanline.files import new_folder
+from spanline.runtime import Runtime, num_cores
 
 SECTION = "postprocess"
 PARAMS = answers.PostprocessParams
@@ -22,6 +23,7 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
+    workers = params.load(args.params, "runtime", Runtime).workers or num_cores()
     environment.require(args.params, "numpy", "orjson", "pyarrow")
     calibration = answers.Calibration.read(args.calibration)
     threshold = answers.threshold_of(p, calibration)
@@ -30,9 +32,9 @@ def main() -> None:
     contexts = examples.read_contexts(args.squad)
     all_features = features.read(manifest)
 
-    found = answers.find(all_features, all_logits, contexts, p.n_best_size, search)
+    found = answers.find(all_features, all_logits, contexts, p.n_best_size, search, workers)
 
-    written = answers.files(found, answers.num_features(all_features), threshold, calibration)
+    written = answers.files(found, answers.num_features(all_features), threshold, calibration, workers)
     with new_folder(args.out) as out:
         for name, content in written.contents.items():
             (out / name).write_bytes(content)

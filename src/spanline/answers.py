@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from functools import partial
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
@@ -20,6 +21,7 @@ from spanline.json_columns import lists, numbers, quoted, records
 from spanline.logits import Logits
 from spanline.params import Section
 from spanline.ragged import bounds_of
+from spanline.runtime import in_threads
 from spanline.spans import NBest, Rules, search
 from spanline.threshold import apply_threshold
 
@@ -81,18 +83,23 @@ def num_features(features: Features) -> dict[str, int]:
 
 
 def find(
-    features: Features, logits: Logits, contexts: dict[str, str], n_best_size: int, params: AnswerSearchParams
+    features: Features,
+    logits: Logits,
+    contexts: dict[str, str],
+    n_best_size: int,
+    params: AnswerSearchParams,
+    workers: int = 1,
 ) -> NBest:
-    """The search over all questions; SpanlineError when a question has no context in the squad file."""
+    """The search over all questions; SpanlineError when a question has no context in the squad file. `workers` counts
+    threads."""
     ids = features.ids.filter(np.asarray(features.window) == 0).to_pylist()
     missing = [qid for qid in ids if qid not in contexts]
     if missing or len(contexts) != len(ids):
         what = f"are of other questions than the squad file ({len(ids):,} and {len(contexts):,} questions)"
         raise SpanlineError("features", what, "make them anew: dvc repro featurize")
     texts = [contexts[qid] for qid in ids]
-    return search(
-        features, logits, texts, Rules(n_best_size, params.max_answer_length, params.max_context, params.top_n)
-    )
+    rules = Rules(n_best_size, params.max_answer_length, params.max_context, params.top_n)
+    return search(features, logits, texts, rules, workers)
 
 
 def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
@@ -107,8 +114,11 @@ def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
     return calibration.null_score_diff_threshold
 
 
-def files(found: NBest, num_features: dict[str, int], threshold: float, calibration: Calibration) -> Files:
-    """What postprocess writes. A question without a legal span has best span "", score difference null, na_prob 1."""
+def files(
+    found: NBest, num_features: dict[str, int], threshold: float, calibration: Calibration, workers: int = 1
+) -> Files:
+    """What postprocess writes. A question without a legal span has best span "", score difference null, na_prob 1.
+    `workers` counts threads."""
     best = dict(zip(found.ids, found.best_texts(), strict=True))
     score_diff = dict(zip(found.ids, found.score_diffs(), strict=True))
     predictions = apply_threshold(best, score_diff, threshold)
@@ -122,7 +132,7 @@ def files(found: NBest, num_features: dict[str, int], threshold: float, calibrat
     }
     how = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # tens of times faster than json
     encoded = {name: orjson.dumps(content, option=how) for name, content in contents.items()}
-    return Files({**encoded, "nbest.json": _nbest_json(found)}, predictions)
+    return Files({**encoded, "nbest.json": _nbest_json(found, workers)}, predictions)
 
 
 def summary(predictions: dict[str, str], threshold: float) -> str:
@@ -140,24 +150,24 @@ def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> d
     return {qid: by_id.get(qid, 1.0) for qid in score_diff}
 
 
-def _nbest_json(found: NBest) -> bytes:
+def _nbest_json(found: NBest, workers: int) -> bytes:
     """nbest.json, a question a line: the candidates and the null answer, best first, as Hugging Face's tools read them.
 
     By far the largest file, so it is put together by columns.
     """
-    step = QUESTIONS_AT_A_TIME
-    parts = (_nbest_lines(found, low, min(low + step, len(found.ids))) for low in range(0, len(found.ids), step))
+    parts = in_threads(partial(_nbest_lines, found), range(0, len(found.ids), QUESTIONS_AT_A_TIME), workers)
     return b"{\n" + b",\n".join(parts) + b"\n}\n"
 
 
 def nbest(found: NBest) -> dict[str, list[dict[str, Any]]]:
     """What nbest.json says, by question id: the candidates and the null answer, best first, with the softmax of their
     scores."""
-    return orjson.loads(_nbest_json(found))  # type: ignore[no-any-return]
+    return orjson.loads(_nbest_json(found, 1))  # type: ignore[no-any-return]
 
 
-def _nbest_lines(found: NBest, low: int, high: int) -> bytes:
-    """The lines of the questions from `low` to `high`."""
+def _nbest_lines(found: NBest, low: int) -> bytes:
+    """The lines of QUESTIONS_AT_A_TIME questions from `low` on."""
+    high = min(low + QUESTIONS_AT_A_TIME, len(found.ids))
     bounds = found.bounds[low : high + 1]
     spans = slice(bounds[0], bounds[-1])
     sizes, score, null_score = np.diff(bounds), found.score[spans], found.null_score[low:high]

@@ -13,6 +13,7 @@ import torch
 
 from spanline.distributed import local_rank, local_size
 from spanline.errors import SpanlineError
+from spanline.runtime import num_cores
 
 Precision = Literal["float32", "tf32", "bfloat16"]
 
@@ -70,11 +71,6 @@ def matmul_flops_per_s(device: torch.device, precision: Precision) -> float:
 def _synchronize(device: torch.device) -> None:
     if device.type == "cuda":
         torch.cuda.synchronize(device)
-
-
-def num_cores() -> int:
-    """Those that this process may use: a container or taskset may allow fewer than the machine has."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def num_workers(device: torch.device, wanted: int) -> int:

@@ -133,7 +133,7 @@ def read_shard(manifest: Manifest, index: int, kind: Kind) -> pa.Table:
     if path.stat().st_size != shard["bytes"] or sha256(path) != shard["sha256"]:
         raise SpanlineError(path, "differs from its checksum in the manifest", todo)
     with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, a quarter of a second
-        return file.read(use_threads=False)
+        return file.read()
 
 
 def read_shards(manifest: Manifest, kind: Kind) -> Iterator[pa.Table]:

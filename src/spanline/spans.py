@@ -8,7 +8,8 @@ Order of candidates, best first: higher score, then earlier feature, earlier sta
 
 How it is exact without looking at every pair: let best(s) be the best score of the spans that start at s, a running
 maximum over the next `max_answer_length` end logits. If k starts have best(s) >= b, then the k best spans score >= b
-and so start where best(s) >= b. Only those starts are paired with their ends.
+and so start where best(s) >= b, and end where the end logit and the highest start logit make b together. Only those
+starts and ends are paired.
 
 With `top_n`, for comparison with the usual search: only spans from one of a feature's `top_n` best starts to one of its
 `top_n` best ends are legal, the best taken among all its tokens, ties included.
@@ -20,7 +21,8 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
-from itertools import pairwise
+from functools import partial
+from itertools import chain, pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -30,11 +32,12 @@ import pyarrow.compute as pc
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
 from spanline.ragged import Ragged, bounds_of, ranges
-from spanline.texts import Texts, without_blanks
+from spanline.runtime import in_threads
+from spanline.texts import Texts
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_TOKENS = 1 << 16  # context tokens searched at a time: bounds memory
+BLOCK_TOKENS = 1 << 17  # context tokens searched at a time by a thread: bounds memory
 
 
 @dataclass(frozen=True)
@@ -136,16 +139,16 @@ class Rules:
     top_n: int | None  # None, or see the module's docstring
 
 
-def search(features: Features, logits: Logits, contexts: Sequence[str], rules: Rules) -> NBest:
+def search(features: Features, logits: Logits, contexts: Sequence[str], rules: Rules, workers: int = 1) -> NBest:
     """The `n_best_size` best spans of each question with different texts (the best of each text), in the features'
-    order. `contexts` holds one text a question."""
+    order. `contexts` holds one text a question; `workers` counts threads."""
     bounds = example_bounds(features)
     rows: dict[str, int] = {}
     text_of = np.array([rows.setdefault(context, len(rows)) for context in contexts], np.int64)
     texts = Texts(list(rows))
-    parts = [_none()]
-    for block in _blocks(features.offset_starts.bounds[bounds]):
-        parts += _distinct(features, logits, bounds, block, texts, text_of, rules)
+    blocks = _blocks(features.offset_starts.bounds[bounds])
+    in_block = partial(_distinct, features, logits, bounds, texts, text_of, rules)
+    parts = [_none(), *chain.from_iterable(in_threads(in_block, blocks, workers))]
     ids = features.ids.take(bounds[:-1]).to_pylist() if len(bounds) > 1 else []
     return _in_order(ids, question_null_scores(features, logits, bounds), parts)
 
@@ -206,10 +209,10 @@ def _distinct(
     features: Features,
     logits: Logits,
     bounds: Array,
-    questions: Array,
     texts: Texts,
     text_of: Array,
     rules: Rules,
+    questions: Array,
 ) -> list[_Part]:
     """The n best texts of each question. Merging equal texts may leave fewer; then look deeper, for those only."""
     parts = []
@@ -227,23 +230,23 @@ def _merge(candidates: Candidates, questions: Array, texts: Texts, text_of: Arra
     """The candidates' texts, each once with its best span, at most `n_best_size` a question. Outer blanks are left off:
     some tokenizers count the blank before a word to the word."""
     owner = np.repeat(np.arange(len(questions)), np.diff(candidates.bounds))
-    text, num_lost = without_blanks(texts.cut(text_of[questions][owner], candidates.start_char, candidates.end_char))
+    rows = text_of[questions][owner]
+    start, end = texts.strip(rows, candidates.start_char, candidates.end_char)
+    text = texts.cut(rows, start, end)
     codes = text.dictionary_encode()
     key = owner * (len(codes.dictionary) + 1) + codes.indices.to_numpy(zero_copy_only=False)
     is_first = np.zeros(len(text), dtype=bool)
     is_first[np.unique(key, return_index=True)[1]] = True  # candidates come best first
-    length = pc.utf8_length(text).to_numpy(zero_copy_only=False)
-    kept = np.flatnonzero(is_first & (length > 0))
+    kept = np.flatnonzero(is_first & (start < end))
     sizes = np.bincount(owner[kept], minlength=len(questions))
     kept = kept[ranges(np.zeros(len(sizes), np.int64), sizes) < n_best_size]
-    start = (candidates.start_char + num_lost)[kept].astype(np.int64)
     return _Part(
         questions,
         np.minimum(sizes, n_best_size),
         text.take(pa.array(kept)),
         {
-            "start": start,
-            "end": start + length[kept],
+            "start": start[kept],
+            "end": end[kept],
             "start_logit": candidates.start_logit[kept],
             "end_logit": candidates.end_logit[kept],
         },
@@ -281,12 +284,8 @@ def best_candidates(
         start[~_among_best(logits.start, rows, rules.top_n)[at_in_rows]] = -np.inf
         end[~_among_best(logits.end, rows, rules.top_n)[at_in_rows]] = -np.inf
 
-    with np.errstate(over="ignore"):  # an infinite sum keeps its place too
-        best = start + running_max(end, stop, rules.max_answer_length)
-    floor = kth_largest(best, sizes, depth)
-    chosen = np.flatnonzero((best >= np.repeat(floor, sizes)) & (start > -np.inf))
     question = np.repeat(np.arange(len(questions)), sizes)
-    first, last = _pairs(chosen, start, end, stop, floor[question[chosen]], rules.max_answer_length)
+    first, last = _pairs(start, end, stop, sizes, depth, rules.max_answer_length)
     score = start[first].astype(np.float64) + end[last]
     # the pairs lie by start and end, which a stable sort keeps among equals
     order = np.lexsort((-score, question[first]))
@@ -350,14 +349,31 @@ def _widths(stop: Array, max_answer_length: int) -> Array:
 
 
 def _pairs(
-    chosen: Array, start: Array, end: Array, stop: Array, floor: Array, max_answer_length: int
+    start: Array, end: Array, stop: Array, sizes: Array, depth: int, max_answer_length: int
 ) -> tuple[Array, Array]:
-    """Start and end (flat token numbers) of the chosen starts' legal spans that score at least `floor`."""
-    widths = np.minimum(max_answer_length, stop[chosen] - chosen)
-    first, last = np.repeat(chosen, widths), ranges(chosen, widths)
+    """First and last token (flat numbers, by first, then by last) of legal spans, the `depth` best of each question
+    among them. `start` and `end` (tokens,) float32, -inf where no span may start or end; `sizes` (Q,) tokens."""
+    with np.errstate(over="ignore"):  # an infinite sum keeps its place too
+        best = start + running_max(end, stop, max_answer_length)
+        floor = kth_largest(best, sizes, depth)
+        floor_of = np.repeat(floor, sizes)  # of each token
+        firsts = np.flatnonzero((best >= floor_of) & (start > -np.inf))
+        some = sizes > 0
+        highest = np.repeat(np.maximum.reduceat(start, bounds_of(sizes)[:-1][some]), sizes[some])
+        # rounding keeps the order: what is too low beside the highest start is so beside any
+        is_last = (end + highest >= floor_of) & (end > -np.inf)
+    num_before = bounds_of(is_last)  # such lasts before a token
+    low = num_before[firsts]
+    counts = num_before[np.minimum(firsts + max_answer_length, stop[firsts])] - low
+    first, last = np.repeat(firsts, counts), np.flatnonzero(is_last)[ranges(low, counts)]
     with np.errstate(over="ignore"):
         score = start[first] + end[last]
-    keep = (score >= np.repeat(floor, widths)) & (end[last] > -np.inf)
+    keep = np.flatnonzero(score >= floor_of[first])
+    first, last, score = first[keep], last[keep], score[keep]
+    num_pairs = np.diff(np.searchsorted(first, bounds_of(sizes)))
+    keep = np.flatnonzero(
+        score >= np.repeat(kth_largest(score, num_pairs, depth), num_pairs)
+    )  # now with the pairs' own
     return first[keep], last[keep]
 
 

@@ -17,6 +17,7 @@ from multiprocessing import get_context, parent_process
 from typing import Any, TypeVar
 
 from spanline.errors import SpanlineError
+from spanline.runtime import num_cores
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
@@ -26,12 +27,7 @@ AHEAD = 2  # items a process that are under way or wait for their turn: bounds m
 
 def num_workers(wanted: int, num_items: int) -> int:
     """Processes for `num_items` items: `wanted`, where 0 means one a core, but none for fewer than LEAST_ITEMS."""
-    return max(1, min(wanted or _num_cores(), num_items // LEAST_ITEMS))
-
-
-def _num_cores() -> int:
-    """Those that this process may use, where the system tells."""
-    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
+    return max(1, min(wanted or num_cores(), num_items // LEAST_ITEMS))
 
 
 def in_order(make: Callable[[], Callable[[Item], Result]], items: Iterable[Item], processes: int) -> Iterator[Result]:

@@ -46,9 +46,11 @@ def in_columns(rows: list[Found]) -> NBest:
     )
 
 
-def written(rows: list[Found], threshold: float, calibration: Calibration = CALIBRATION) -> dict[str, Any]:
+def written(
+    rows: list[Found], threshold: float, calibration: Calibration = CALIBRATION, workers: int = 1
+) -> dict[str, Any]:
     """File name -> what a reader of the JSON gets."""
-    result = answers.files(in_columns(rows), {f.id: 1 for f in rows}, threshold, calibration)
+    result = answers.files(in_columns(rows), {f.id: 1 for f in rows}, threshold, calibration, workers)
     return {name: json.loads(content) for name, content in result.contents.items()}
 
 
@@ -176,14 +178,14 @@ def test_softmax(rows: list[list[float]]) -> None:
         assert result[low:high].tolist() == pytest.approx((values / values.sum()).tolist())
 
 
-@pytest.mark.parametrize("at_a_time", [1, 2, 1000])
+@pytest.mark.parametrize(("at_a_time", "workers"), [(1, 1), (2, 3), (1000, 2)])
 def test_nbest_is_the_same_however_many_questions_are_written_at_a_time(
-    at_a_time: int, monkeypatch: pytest.MonkeyPatch
+    at_a_time: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a record is what Python's own encoder makes of it, floats in the shortest form that reads back the same."""
     monkeypatch.setattr(answers, "QUESTIONS_AT_A_TIME", at_a_time)
     rows = [*FOUND, found("q", 0.1, 0.2, 1e-7, -3e8)]
-    assert written(rows, 0.0)["nbest.json"] == {row.id: entries(row) for row in rows}
+    assert written(rows, 0.0, workers=workers)["nbest.json"] == {row.id: entries(row) for row in rows}
 
 
 def entries(row: Found) -> list[dict[str, Any]]:

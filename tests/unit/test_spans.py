@@ -32,8 +32,8 @@ class Case:
     max_context: bool
     top_n: int | None
 
-    def search(self) -> list[Found]:
-        return spans.search(self.features, self.logits, self.contexts, self.rules).rows()
+    def search(self, workers: int = 1) -> list[Found]:
+        return spans.search(self.features, self.logits, self.contexts, self.rules, workers).rows()
 
     @property
     def rules(self) -> Rules:
@@ -135,13 +135,13 @@ def test_equals_an_enumeration(case: Case) -> None:
         assert row.score_diff == (row.null_score - scores[0] if scores else None)
 
 
-@given(cases(), st.integers(1, 4))
+@given(cases(), st.integers(1, 4), st.integers(1, 3))
 @settings(max_examples=100, deadline=None)
-def test_the_questions_searched_together_change_nothing(case: Case, block: int) -> None:
+def test_the_questions_searched_together_and_the_threads_change_nothing(case: Case, block: int, workers: int) -> None:
     found = case.search()
     with pytest.MonkeyPatch.context() as patch:
         patch.setattr(spans, "BLOCK_TOKENS", block)
-        assert case.search() == found
+        assert case.search(workers) == found
 
 
 @given(cases())

@@ -7,7 +7,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from spanline import texts
-from spanline.texts import Texts, without_blanks
+from spanline.texts import Texts
 
 TEXTS = st.lists(st.text(st.sampled_from("ab \n\u00a0\u3000\x1cé馆🎉"), max_size=8) | st.text(max_size=4), min_size=1)
 
@@ -17,18 +17,20 @@ def test_every_blank_of_python_is_known() -> None:
 
 
 @given(TEXTS, st.data())
-def test_cut_is_slicing(given_texts: list[str], data: st.DataObject) -> None:
+def test_cut_is_slicing_and_strip_is_stripping(given_texts: list[str], data: st.DataObject) -> None:
     rows = data.draw(st.lists(st.integers(0, len(given_texts) - 1), max_size=10))
     ends = [data.draw(st.integers(0, len(given_texts[row]))) for row in rows]
     starts = [data.draw(st.integers(0, end)) for end in ends]
-    found = Texts(given_texts).cut(*(np.array(part, np.int64) for part in (rows, starts, ends)))
+    cutter, slices = Texts(given_texts), [np.array(part, np.int64) for part in (rows, starts, ends)]
     expected = [given_texts[row][start:end] for row, start, end in zip(rows, starts, ends, strict=True)]
-    assert found.to_pylist() == expected
-    bare, num_lost = without_blanks(found)
-    assert bare.to_pylist() == [text.strip() for text in expected]
-    assert num_lost.tolist() == [len(text) - len(text.lstrip()) for text in expected]
+    assert cutter.cut(*slices).to_pylist() == expected
+    bare_starts, bare_ends = cutter.strip(*slices)
+    assert cutter.cut(slices[0], bare_starts, bare_ends).to_pylist() == [text.strip() for text in expected]
+    lost = [len(text) - len(text.lstrip()) if text.strip() else 0 for text in expected]
+    assert (bare_starts - slices[1]).tolist() == lost
 
 
 def test_no_texts() -> None:
     none = np.zeros(0, np.int64)
     assert Texts([]).cut(none, none, none).to_pylist() == []
+    assert [part.tolist() for part in Texts([]).strip(none, none, none)] == [[], []]
