@@ -22,6 +22,7 @@ from spanline.inference import PredictParams
 from spanline.logits import Logits
 from spanline.model import SpanModel
 from spanline.ragged import Ragged
+from spanline.runtime import num_cores
 
 USUAL_BATCH_SIZE = 32  # features
 WARM_UP = 2  # usual batches
@@ -35,7 +36,8 @@ def main() -> None:
     manifest = features.manifest(args.features)
     max_length = manifest.params["max_length"]
     data = features.read(manifest)
-    data = data.take(np.arange(min(args.num_features or len(data), len(data))))
+    count = min(args.num_features or len(data), len(data))
+    data = data.take(np.linspace(0, len(data), count, endpoint=False).astype(np.int64))
     stock, spans = _stock(args.model, where), model.load(args.model).to(where).eval()
     model.refuse_mismatch(spans, args.model, manifest, "give the features and the model of one pipeline")
 
@@ -51,7 +53,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"), help="its section predict is used")
     parser.add_argument("--features", type=Path, default=Path("data/features/validation"))
     parser.add_argument("--model", type=Path, default=Path("data/model"), help="what the train stage wrote")
-    parser.add_argument("--num-features", type=int, help="the first so many of the file; all if not given")
+    parser.add_argument("--num-features", type=int, help="so many, evenly spaced over the file; all if not given")
     parser.add_argument("--tokens-per-batch", type=int, help="instead of predict.tokens_per_batch")
     parser.add_argument("--device", default="cpu", help="cpu, cuda, ...")
     parser.add_argument("--repeats", type=int, default=3, help="of each way, in turn; the median is shown")
@@ -137,7 +139,7 @@ def _report(
         "largest_difference": difference,
         "tokens_per_batch": p.tokens_per_batch,
         "precision": p.precision,
-        "threads": torch.get_num_threads(),
+        "threads": num_cores(),
         "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else args.device,
         "model": f"{spans.encoder.config.model_type}, {sum(part.numel() for part in spans.parameters()):,} parameters",
         "repeats": args.repeats,
