@@ -14,7 +14,8 @@ import statistics
 import subprocess
 import sys
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -70,14 +71,19 @@ def main() -> None:
     random.Random(SEED).shuffle(pairs)
     questions, contexts = ([pair[side] for pair in pairs[: args.num_questions]] for side in (0, 1))
     torch.set_num_threads(args.threads)
-    old, ours = Old(python, args.model, args.threads), load(args.model, device="cpu", workers=args.threads)
+    old, ours, coarse = (
+        Old(python, args.model, args.threads),
+        load(args.model, device="cpu", workers=args.threads),
+        load(args.model, device="cpu", workers=args.threads, precision="bfloat16"),
+    )
 
     differences = {}
     for name in SETTINGS if args.parity else []:
         _, expected = old(questions, contexts, SETTINGS[name])
         differences[name] = compare(expected, ours(question=questions, context=contexts, **SETTINGS[name]))
         say(f"{name}: {differences[name][0]} answers differ, scores by {differences[name][1]:.1e} at most")
-    _report(args, old, differences, _throughput(args, old, ours, questions, contexts))
+    coarsely = compare(*(each(question=questions, context=contexts) for each in (ours, coarse)))
+    _report(args, old, differences, coarsely, _throughput(args, old, [ours, coarse], questions, contexts))
 
 
 def _arguments() -> argparse.Namespace:
@@ -126,40 +132,47 @@ def _place(answer: dict[str, Any]) -> tuple[str, int, int]:
 
 
 def _throughput(
-    args: argparse.Namespace, old: Old, ours: QuestionAnswerer, questions: list[str], contexts: list[str]
-) -> tuple[float, float] | None:
-    """Median seconds of each side, in turn, after a few questions to warm up."""
-    if not args.repeats:
-        return None
-    old(questions[:8], contexts[:8], {})
-    ours(question=questions[:8], context=contexts[:8])
-    times: tuple[list[float], list[float]] = ([], [])
-    for _ in range(args.repeats):
-        times[0].append(old(questions, contexts, {})[0])
+    args: argparse.Namespace, old: Old, ours: Sequence[QuestionAnswerer], questions: list[str], contexts: list[str]
+) -> list[float]:
+    """Median seconds of each way, in turn, after a few questions to warm up; none without repeats."""
+
+    def new(number: int, count: int) -> float:
         started = time.perf_counter()
-        ours(question=questions, context=contexts)
-        times[1].append(time.perf_counter() - started)
-    return statistics.median(times[0]), statistics.median(times[1])
+        ours[number](question=questions[:count], context=contexts[:count])
+        return time.perf_counter() - started
+
+    ways: list[Callable[[int], float]] = [
+        lambda count: float(old(questions[:count], contexts[:count], {})[0]),
+        *(partial(new, number) for number in range(len(ours))),
+    ]
+    for way in ways:
+        way(8)
+    times = [[way(len(questions)) for way in ways] for _ in range(args.repeats)]
+    return [statistics.median(column) for column in zip(*times, strict=True)]
 
 
 def _report(
     args: argparse.Namespace,
     old: Old,
     differences: dict[str, tuple[int, float]],
-    seconds: tuple[float, float] | None,
+    coarsely: tuple[int, float],
+    seconds: Sequence[float],
 ) -> None:
     count = args.num_questions
-    rows = [["", "questions/s", "seconds"]]
+    rows = [["", "questions/s", "seconds", "ratio"]]
     record: dict[str, Any] = {"benchmark": "ask", "questions": count, "threads": args.threads}
-    if seconds:
-        names = (f"transformers {old.versions['transformers']} pipeline", "Spanline")
-        rows += [[name, f"{count / time_s:.1f}", f"{time_s:.2f}"] for name, time_s in zip(names, seconds, strict=True)]
-        rows.append(["ratio", f"{seconds[0] / seconds[1]:.2f} x", ""])
-        record |= {"old_s": round(seconds[0], 3), "spanline_s": round(seconds[1], 3)}
-        record["ratio"] = round(seconds[0] / seconds[1], 3)
+    names = (f"transformers {old.versions['transformers']} pipeline", "Spanline", "Spanline, bfloat16")
+    for key, name, time_s in zip(("old", "spanline", "bfloat16"), names, seconds, strict=False):
+        ratio = seconds[0] / time_s
+        rows.append([name, f"{count / time_s:.1f}", f"{time_s:.2f}", f"{ratio:.2f} x"])
+        record |= {f"{key}_s": round(time_s, 3), f"{key}_ratio": round(ratio, 3)}
+    rows.append(
+        ["bfloat16: answers that differ, largest difference of a score", f"{coarsely[0]}", f"{coarsely[1]:.1e}", ""]
+    )
+    record |= {"bfloat16_different_answers": coarsely[0], "bfloat16_largest_difference": coarsely[1]}
     for name, (num_different, largest) in differences.items():
         verdict = "" if num_different == 0 and largest <= LIMIT else "MORE THAN ALLOWED"
-        rows.append([f"{name}: different answers, largest difference of a score", f"{num_different}", f"{largest:.1e}"])
+        rows.append([f"{name}: answers that differ, largest difference", f"{num_different}", f"{largest:.1e}", ""])
         rows[-1][0] += f" {verdict}".rstrip()
         record[f"different_answers, {name}"], record[f"largest_difference, {name}"] = num_different, largest
     record |= {"old": old.versions, "repeats": args.repeats, **machine.facts("torch", "tokenizers", "numpy")}

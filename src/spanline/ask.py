@@ -27,6 +27,7 @@ from spanline import featurizing, inference, light, model
 from spanline.answers import nbest
 from spanline.calibration import no_answer_probability
 from spanline.console import Progress
+from spanline.device import Precision
 from spanline.errors import SpanlineError
 from spanline.evaluated import Evaluated
 from spanline.examples import to_table
@@ -113,11 +114,12 @@ class QuestionAnswerer:
         device: torch.device,
         workers: int,
         tokens_per_batch: int,
+        precision: Precision,
         known: Evaluated | None,
     ) -> None:
         self.evaluated = known  # settings and calibration of the scored answers; None: not known here
         self._model, self._tokenizer, self._device = spans.to(device).eval(), tokenizer, device
-        self._workers, self._tokens_per_batch = workers, tokens_per_batch
+        self._workers, self._tokens_per_batch, self._precision = workers, tokens_per_batch, precision
         self._max_positions = model.max_positions(spans)
         self._slow: bool | None = None  # whether the tokenizer must cut each pair itself; None: not looked at yet
 
@@ -225,7 +227,7 @@ class QuestionAnswerer:
                 shown.add(len(lengths_B), read)
 
         tokens = self._tokens_per_batch
-        p = PredictParams(tokens_per_batch=tokens, precision="float32", deterministic=False)
+        p = PredictParams(tokens_per_batch=tokens, precision=self._precision, deterministic=False)
         try:
             return inference.predict(self._model, features, p, self._device, tick, self._workers)
         except SpanlineError as error:
@@ -289,6 +291,7 @@ def load(
     device: str = "auto",
     workers: int = 0,
     tokens_per_batch: int = 0,
+    precision: Precision = "float32",
     encoder: Literal["auto", "transformers"] = "auto",
 ) -> QuestionAnswerer:
     """The model of `folder`: data/model, a released folder, or any in the Hugging Face layout with a tokenizer.json.
@@ -296,8 +299,9 @@ def load(
     `params` and `calibration`: the params.yaml and the calibration.json that belong to it; a released folder holds its
     own. `device`: auto, cpu, cuda, cuda:1, ...; auto takes a GPU when there is one. `workers`: batches at a time on a
     CPU, each on one thread; 0 = one for each core. `tokens_per_batch`: of a forward pass, bounds memory; 0 = what suits
-    the device. `encoder`: auto takes `light`'s for BERT, which starts in a third of
-    the time, and else transformers', as the stages do. Raises BadModelError.
+    the device. `precision` of matrix products: bfloat16 is about twice as fast on processors that have it, and moves
+    probabilities by about 0.01. `encoder`: auto takes `light`'s for BERT, which starts in a third of the time, and else
+    transformers', as the stages do. Raises BadModelError.
     """
     folder = Path(folder)
     known = _evaluated(folder, params, calibration)
@@ -310,9 +314,10 @@ def load(
         raise BadModelError(error.where, error.what, f"{todo}, such as data/model after `dvc repro`") from None
     assert tokenizer is not None  # model.load refuses a missing folder
     tokens = tokens_per_batch or TOKENS_PER_BATCH.get(where.type, TOKENS_PER_BATCH["cuda"])
-    if where.type == "cpu":
-        light.pack(spans, tokens)
-    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, known)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    if where.type == "cpu" and light.pack(spans, tokens, dtype):
+        precision = "float32"  # of all but the packed products
+    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, precision, known)
 
 
 def pairs_of(question: str | Sequence[str], context: str | Sequence[str]) -> list[Pair]:

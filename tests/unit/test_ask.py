@@ -5,7 +5,7 @@ from __future__ import annotations
 import json
 import re
 from pathlib import Path
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import pytest
@@ -93,6 +93,14 @@ def test_light_and_transformers_encoders_give_the_same_answers(qa: QuestionAnswe
     other = ask.load(folder, device="cpu", workers=1, encoder="transformers")
     assert type(other._model.encoder).__name__ == "BertModel"
     assert other(question=QUESTIONS, context=CONTEXTS) == approx(qa(question=QUESTIONS, context=CONTEXTS))
+
+
+@pytest.mark.parametrize("encoder", ["auto", "transformers"])
+def test_bfloat16_is_near(encoder: Literal["auto", "transformers"], qa: QuestionAnswerer, folder: Path) -> None:
+    other = ask.load(folder, device="cpu", workers=1, precision="bfloat16", encoder=encoder)
+    near, exact = ([a["score"] for a in each(question=QUESTIONS, context=CONTEXTS)] for each in (other, qa))
+    assert near != exact
+    np.testing.assert_allclose(near, exact, atol=0.02)
 
 
 def test_lists_give_what_each_pair_gives_alone(qa: QuestionAnswerer) -> None:

@@ -80,7 +80,7 @@ def test_the_text_comes_by_file_or_pipe_and_bytes_are_utf8(folder: Path, tmp_pat
 def test_no_answer_is_exit_code_3(folder: Path) -> None:
     out, _ = ask("--model", folder, "-q", QUESTION, "-c", CONTEXT, "--threshold", "-1000", code=command.NO_ANSWER)
     assert out.startswith("no answer in this text  (score ")
-    ask("--model", folder, "-q", QUESTION, "-c", CONTEXT, "--threshold", "1000", code=0)
+    ask("--model", folder, "-q", QUESTION, "-c", CONTEXT, "--threshold", "1000", "--precision", "bfloat16", code=0)
 
 
 def test_json_lines_in_and_out(folder: Path, expected: list[dict[str, Any]], tmp_path: Path) -> None:

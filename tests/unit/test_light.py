@@ -57,6 +57,18 @@ def test_packed_weights_give_the_same_logits(folder: Path, lengths: list[int]) -
     torch.testing.assert_close(logits_of(packed, batch), before, atol=1e-6, rtol=0)
 
 
+@pytest.mark.parametrize("lengths", [[12, 12, 12], [30, 9, 22, 17]])
+def test_packed_in_bfloat16_is_near(folder: Path, lengths: list[int]) -> None:
+    batch = batches.collate(make_features(lengths), np.arange(len(lengths)), 0)
+    packed = light_model(folder)
+    before = logits_of(packed, batch)
+    assert light.pack(packed, 512, torch.bfloat16)
+    after = logits_of(packed, batch)
+    assert after.dtype == torch.float32
+    assert not torch.equal(after, before)
+    torch.testing.assert_close(after, before, atol=0.02, rtol=0.02)
+
+
 def test_without_the_operators_or_for_another_encoder_nothing_is_packed(
     folder: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
