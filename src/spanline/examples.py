@@ -118,12 +118,6 @@ def read_gold(path: Path) -> dict[str, list[str]]:
     return dict(zip(table.column("id").to_pylist(), texts.to_pylist(), strict=True))
 
 
-def read_column(path: Path, name: str) -> dict[str, str]:
-    """One text column (title, context or question) by question id, in file order."""
-    table = _read_columns(path, ["id", name])
-    return dict(zip(table.column("id").to_pylist(), table.column(name).to_pylist(), strict=True))
-
-
 def read_contexts(path: Path) -> dict[str, str]:
     """Every question's context by question id, in file order; the questions of a paragraph share one copy."""
     table = _read_columns(path, ["id", "context"])

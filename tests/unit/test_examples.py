@@ -48,9 +48,7 @@ def test_column_reads(tmp_path: Path, tiny: list[Example]) -> None:
     assert list(gold) == [example.id for example in tiny]
     assert gold == {example.id: [answer.text for answer in example.answers] for example in tiny}
     assert examples.read_contexts(path) == {example.id: example.context for example in tiny}
-    assert examples.read_column(path, "title") == {example.id: example.title for example in tiny}
     assert examples.group_sizes(path) == [39]
-    assert examples.read_column(path, "question") == {example.id: example.question for example in tiny}
 
 
 def test_row_groups_stream_and_contexts_are_shared(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
