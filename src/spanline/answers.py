@@ -156,7 +156,7 @@ def _nbest_json(found: NBest, workers: int) -> bytes:
     By far the largest file, so it is put together by columns.
     """
     parts = in_threads(partial(_nbest_lines, found), range(0, len(found.ids), QUESTIONS_AT_A_TIME), workers)
-    return b"{\n" + b",\n".join(parts) + b"\n}\n"
+    return b"".join([b"{\n", b",\n".join(parts), b"\n}\n"])
 
 
 def nbest(found: NBest) -> dict[str, list[dict[str, Any]]]:
@@ -165,7 +165,7 @@ def nbest(found: NBest) -> dict[str, list[dict[str, Any]]]:
     return orjson.loads(_nbest_json(found, 1))  # type: ignore[no-any-return]
 
 
-def _nbest_lines(found: NBest, low: int) -> bytes:
+def _nbest_lines(found: NBest, low: int) -> pa.Buffer:
     """The lines of QUESTIONS_AT_A_TIME questions from `low` on."""
     high = min(low + QUESTIONS_AT_A_TIME, len(found.ids))
     bounds = found.bounds[low : high + 1]
@@ -190,7 +190,8 @@ def _nbest_lines(found: NBest, low: int) -> bytes:
     order[at], order[is_null] = np.arange(len(at)), len(at) + np.arange(len(sizes))
     entries = pa.concat_arrays([span_entries, null_entries]).take(pa.array(order))
     ids = quoted(pa.array(found.ids[low:high], pa.string()))
-    return b",\n".join(pc.binary_join_element_wise(ids, lists(bounds, entries), ": ").cast(pa.binary()).to_pylist())
+    lines = pc.binary_join_element_wise(ids, lists(bounds, entries), ": ")
+    return pc.binary_join(pa.scalar(lines, pa.list_(pa.string())), ",\n").as_buffer()
 
 
 _NUMBERS = ("start_logit", "end_logit", "start", "end")
