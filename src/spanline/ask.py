@@ -299,9 +299,9 @@ def load(
     `params` and `calibration`: the params.yaml and the calibration.json that belong to it; a released folder holds its
     own. `device`: auto, cpu, cuda, cuda:1, ...; auto takes a GPU when there is one. `workers`: batches at a time on a
     CPU, each on one thread; 0 = one for each core. `tokens_per_batch`: of a forward pass, bounds memory; 0 = what suits
-    the device. `precision` of matrix products: bfloat16 is faster on processors that have it, by half or more, and moves
-    probabilities by about 0.01. `encoder`: auto takes `light`'s for BERT, which starts in a third of the time, and else
-    transformers', as the stages do. Raises BadModelError.
+    the device. `precision` of matrix products: bfloat16 is half as fast again or more on processors that have it, and
+    moves probabilities by about 0.01. `encoder`: auto takes `light`'s for BERT, which starts in a third of the time,
+    and else transformers', as the stages do. Raises BadModelError.
     """
     folder = Path(folder)
     known = _evaluated(folder, params, calibration)
