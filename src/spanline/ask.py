@@ -291,7 +291,7 @@ def load(
     device: str = "auto",
     workers: int = 0,
     tokens_per_batch: int = 0,
-    precision: Precision = "float32",
+    precision: Literal["float32", "bfloat16"] = "float32",
     encoder: Literal["auto", "transformers"] = "auto",
 ) -> QuestionAnswerer:
     """The model of `folder`: data/model, a released folder, or any in the Hugging Face layout with a tokenizer.json.
@@ -303,6 +303,8 @@ def load(
     moves probabilities by about 0.01. `encoder`: auto takes `light`'s for BERT, which starts in a third of the time,
     and else transformers', as the stages do. Raises BadModelError.
     """
+    if precision not in ("float32", "bfloat16"):
+        raise SpanlineError("precision", f"is {precision!r}", "give float32 or bfloat16")
     folder = Path(folder)
     known = _evaluated(folder, params, calibration)
     where = _device(device)
@@ -315,9 +317,9 @@ def load(
     assert tokenizer is not None  # model.load refuses a missing folder
     tokens = tokens_per_batch or TOKENS_PER_BATCH.get(where.type, TOKENS_PER_BATCH["cuda"])
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
-    if where.type == "cpu" and light.pack(spans, tokens, dtype):
-        precision = "float32"  # of all but the packed products
-    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, precision, known)
+    is_packed = where.type == "cpu" and light.pack(spans, tokens, dtype)
+    rest: Precision = "float32" if is_packed else precision  # of all but packed products
+    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, rest, known)
 
 
 def pairs_of(question: str | Sequence[str], context: str | Sequence[str]) -> list[Pair]:

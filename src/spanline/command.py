@@ -84,7 +84,7 @@ def _add_ask(parser: argparse.ArgumentParser) -> None:
         "--tokens-per-batch", type=int, default=0, help="bounds memory (default: what suits the device)"
     )
     help_ = "of matrix products (default: float32); bfloat16 is faster and moves probabilities by about 0.01"
-    machine.add_argument("--precision", choices=["float32", "tf32", "bfloat16"], default="float32", help=help_)
+    machine.add_argument("--precision", choices=["float32", "bfloat16"], default="float32", help=help_)
 
 
 def _threshold(text: str) -> float | str:

@@ -151,10 +151,11 @@ def pack(spans: SpanModel, num_tokens: int, dtype: torch.dtype = torch.float32) 
 
     The matrix products are three quarters of the time, and oneDNN does them a fifth to a quarter faster from weights in
     its own order than torch does from its own. torch.compile uses these operators, but has no public name for them:
-    where a torch has them no longer, or was built without oneDNN, nothing changes and the answer is False.
+    where a torch has them no longer, was built without oneDNN, or the processor has no such products, nothing changes
+    and the answer is False.
     """
     encoder = spans.encoder
-    if not isinstance(encoder, BertEncoder) or not _has_onednn():
+    if not isinstance(encoder, BertEncoder) or not _has_onednn(dtype):
         return False
     for layer in encoder.layers:
         for name in ("query_key_value", "attended", "up", "down"):
@@ -162,10 +163,12 @@ def pack(spans: SpanModel, num_tokens: int, dtype: torch.dtype = torch.float32) 
     return True
 
 
-def _has_onednn() -> bool:
-    names = ("_reorder_linear_weight", "_linear_pointwise")
+def _has_onednn(dtype: torch.dtype) -> bool:
+    names = ("_reorder_linear_weight", "_linear_pointwise", "_is_mkldnn_bf16_supported")
     backend: Any = torch.backends.mkldnn
-    return bool(backend.is_available()) and all(hasattr(_onednn(), name) for name in names)
+    if not backend.is_available() or not all(hasattr(_onednn(), name) for name in names):
+        return False
+    return dtype != torch.bfloat16 or bool(_onednn()._is_mkldnn_bf16_supported())
 
 
 def _onednn() -> Any:

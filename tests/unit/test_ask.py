@@ -103,6 +103,11 @@ def test_bfloat16_is_near(encoder: Literal["auto", "transformers"], qa: Question
     np.testing.assert_allclose(near, exact, atol=0.02)
 
 
+def test_another_precision_is_refused(folder: Path) -> None:
+    with pytest.raises(SpanlineError, match=r"^precision: is 'float16'; give float32 or bfloat16$"):
+        ask.load(folder, precision="float16")  # type: ignore[arg-type]
+
+
 def test_lists_give_what_each_pair_gives_alone(qa: QuestionAnswerer) -> None:
     together = qa(question=QUESTIONS, context=CONTEXTS, **SHORT)
     alone = [qa(question=question, context=context, **SHORT) for question, context in PAIRS]
