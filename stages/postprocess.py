@@ -34,10 +34,12 @@ def main() -> None:
 
     found = answers.find(all_features, all_logits, contexts, p.n_best_size, search, workers)
 
-    written = answers.files(found, answers.num_features(all_features), threshold, calibration, workers)
+    written = answers.files(found, answers.num_features(all_features), threshold, calibration)
     with new_folder(args.out) as out:
         for name, content in written.contents.items():
             (out / name).write_bytes(content)
+        with (out / "nbest.json").open("wb") as file:
+            file.writelines(answers.nbest_json(found, workers))
     console.say(answers.summary(written.predictions, threshold))
 
 

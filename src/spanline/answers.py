@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
@@ -10,23 +11,23 @@ from typing import Annotated, Any, Literal
 import numpy as np
 import orjson
 import pyarrow as pa
-import pyarrow.compute as pc
 from pydantic import Field
 
 from spanline.calibration import no_answer_probability
 from spanline.errors import SpanlineError
 from spanline.features import Features, example_bounds
 from spanline.files import read_json
-from spanline.json_columns import lists, numbers, quoted, records
+from spanline.json_columns import joined, numbers, one_after_another, quoted, with_comma
 from spanline.logits import Logits
 from spanline.params import Section
 from spanline.ragged import bounds_of
 from spanline.runtime import in_threads
 from spanline.spans import NBest, Rules, search
+from spanline.texts import Texts
 from spanline.threshold import apply_threshold
 
 Array = np.ndarray[Any, Any]
-QUESTIONS_AT_A_TIME = 1000  # of nbest.json: bounds memory
+SPANS_AT_A_TIME = 40_000  # of nbest.json, more or less: bounds memory
 
 
 class AnswerSearchParams(Section):
@@ -114,11 +115,9 @@ def threshold_of(params: PostprocessParams, calibration: Calibration) -> float:
     return calibration.null_score_diff_threshold
 
 
-def files(
-    found: NBest, num_features: dict[str, int], threshold: float, calibration: Calibration, workers: int = 1
-) -> Files:
-    """What postprocess writes. A question without a legal span has best span "", score difference null, na_prob 1.
-    `workers` counts threads."""
+def files(found: NBest, num_features: dict[str, int], threshold: float, calibration: Calibration) -> Files:
+    """What postprocess writes beside nbest.json. A question without a legal span has best span "", score difference
+    null, na_prob 1."""
     best = dict(zip(found.ids, found.best_texts(), strict=True))
     score_diff = dict(zip(found.ids, found.score_diffs(), strict=True))
     predictions = apply_threshold(best, score_diff, threshold)
@@ -131,8 +130,7 @@ def files(
         "thresholds.json": {"applied": threshold, "calibrated": calibration.null_score_diff_threshold},
     }
     how = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # tens of times faster than json
-    encoded = {name: orjson.dumps(content, option=how) for name, content in contents.items()}
-    return Files({**encoded, "nbest.json": _nbest_json(found, workers)}, predictions)
+    return Files({name: orjson.dumps(content, option=how) for name, content in contents.items()}, predictions)
 
 
 def summary(predictions: dict[str, str], threshold: float) -> str:
@@ -143,66 +141,90 @@ def summary(predictions: dict[str, str], threshold: float) -> str:
 
 def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> dict[str, float]:
     """qid -> probability of no answer, the number that the official script sorts by."""
-    known = {qid: value for qid, value in score_diff.items() if value is not None}
-    values = np.fromiter(known.values(), np.float64, len(known))
+    values = [np.inf if value is None else value for value in score_diff.values()]
     probabilities = no_answer_probability(values, calibration.slope, calibration.intercept).tolist()
-    by_id = dict(zip(known, probabilities, strict=True))
-    return {qid: by_id.get(qid, 1.0) for qid in score_diff}
+    return dict(zip(score_diff, probabilities, strict=True))
 
 
-def _nbest_json(found: NBest, workers: int) -> bytes:
-    """nbest.json, a question a line: the candidates and the null answer, best first, as Hugging Face's tools read them.
+def nbest_json(found: NBest, workers: int = 1) -> Iterator[bytes | pa.Buffer]:
+    """nbest.json in pieces, a question a line: the candidates and the null answer, best first, as Hugging Face's tools
+    read them. `workers` counts threads.
 
-    By far the largest file, so it is put together by columns.
+    By far the largest file, so it is put together by columns, and its text is copied as rarely as can be.
     """
-    parts = in_threads(partial(_nbest_lines, found), range(0, len(found.ids), QUESTIONS_AT_A_TIME), workers)
-    return b"".join([b"{\n", b",\n".join(parts), b"\n}\n"])
+    ends = pa.array(np.arange(found.end.max(initial=0) + 1)).cast(pa.string())
+    starts = joined(' "start": ', ends, ', "end": ')
+    lines = partial(_nbest_lines, found, found.texts.escaped(), _heads(found.ids), starts, ends)
+    at_a_time = max(1, SPANS_AT_A_TIME * len(found.ids) // max(1, len(found.start)))  # questions
+    parts = [slice(low, low + at_a_time) for low in range(0, len(found.ids), at_a_time)]
+    yield from in_threads(lines, parts, workers)
+    yield f"{_END}\n}}\n".encode() if found.ids else b"{\n}\n"
+
+
+_END = "}]"  # of a question
+
+
+def _heads(ids: list[str]) -> pa.StringArray:
+    """(Q,) the end of the question before and the question's line up to its first text."""
+    before = ["{\n", *[f"{_END},\n"] * (len(ids) - 1)][: len(ids)]
+    return joined(pa.array(before, pa.string()), quoted(pa.array(ids, pa.string())), ': [{"text": "')
+
+
+def _nbest_lines(
+    found: NBest, texts: Texts, heads: pa.StringArray, starts: pa.StringArray, ends: pa.StringArray, part: slice
+) -> pa.Buffer:
+    """The lines of the questions `part`, the last one without its end. Slices of `texts` are JSON already; `starts` and
+    `ends` are what an entry says of its characters, for each number from 0 on."""
+    spans = slice(found.bounds[part][0], found.bounds[1:][part][-1])
+    sizes, null_score = np.diff(found.bounds)[part], found.null_score[part]
+    score = found.start_logit[spans].astype(np.float64) + found.end_logit[spans]
+    at, null_at, bounds = _with_null(sizes, score, null_score)
+    probability = softmax(_merged(at, score, null_at, null_score), bounds).astype(np.float32)
+    which = np.zeros(bounds[-1], np.int64)
+    which[bounds[:-1]] = np.arange(1, len(sizes) + 1)
+    before = pa.concat_arrays([pa.array(['}, {"text": "']), heads[part]]).take(pa.array(which))
+    span_entries = joined(
+        before.take(pa.array(at)),
+        texts.cut(np.repeat(found.text_of[part], sizes), found.start[spans], found.end[spans]),
+        '", "probability": ',
+        with_comma(probability[at]),
+        ' "start_logit": ',
+        with_comma(found.start_logit[spans]),
+        ' "end_logit": ',
+        with_comma(found.end_logit[spans]),
+        starts.take(pa.array(found.start[spans])),
+        ends.take(pa.array(found.end[spans])),
+    )
+    null_entries = joined(
+        before.take(pa.array(null_at)),
+        '", "score": ',
+        with_comma(null_score),
+        ' "probability": ',
+        numbers(probability[null_at]),
+    )
+    order = _merged(at, np.arange(len(at)), null_at, len(at) + np.arange(len(null_at)))
+    return one_after_another(pa.concat_arrays([span_entries, null_entries]).take(pa.array(order)))
+
+
+def _with_null(sizes: Array, score: Array, null_score: Array) -> tuple[Array, Array, Array]:
+    """Where the spans stand when the null answer joins those of its question, last among equals; where the null answers
+    stand; and the bounds of the questions then."""
+    owner = np.repeat(np.arange(len(sizes)), sizes)
+    at = np.arange(len(score)) + owner + (score < null_score[owner])
+    return at, np.delete(np.arange(len(score) + len(sizes)), at), bounds_of(sizes + 1)
+
+
+def _merged(at: Array, values: Array, other_at: Array, others: Array) -> Array:
+    """The values, each at its place."""
+    result = np.empty(len(values) + len(others), values.dtype)
+    result[at], result[other_at] = values, others
+    return result
 
 
 def nbest(found: NBest) -> dict[str, list[dict[str, Any]]]:
     """What nbest.json says, by question id: the candidates and the null answer, best first, with the softmax of their
     scores."""
-    return orjson.loads(_nbest_json(found, 1))  # type: ignore[no-any-return]
-
-
-def _nbest_lines(found: NBest, low: int) -> pa.Buffer:
-    """The lines of QUESTIONS_AT_A_TIME questions from `low` on."""
-    high = min(low + QUESTIONS_AT_A_TIME, len(found.ids))
-    bounds = found.bounds[low : high + 1]
-    spans = slice(bounds[0], bounds[-1])
-    sizes, score, null_score = np.diff(bounds), found.score[spans], found.null_score[low:high]
-    at, bounds = _with_null(sizes, score, null_score)
-    is_null = np.ones(bounds[-1], dtype=bool)
-    is_null[at] = False
-    all_scores = np.empty(bounds[-1])
-    all_scores[at], all_scores[is_null] = score, null_score
-    probability = softmax(all_scores, bounds).astype(np.float32)
-    columns = [found.start_logit, found.end_logit, found.start, found.end]
-    texts = found.text.slice(spans.start, spans.stop - spans.start)
-    span_entries = records(
-        text=quoted(texts),
-        **{name: numbers(column[spans]) for name, column in zip(_NUMBERS, columns, strict=True)},
-        probability=numbers(probability[at]),
-    )
-    empty = pa.array(['""']).take(pa.array(np.zeros(len(sizes), np.int64)))
-    null_entries = records(text=empty, score=numbers(null_score), probability=numbers(probability[is_null]))
-    order = np.empty(bounds[-1], np.int64)
-    order[at], order[is_null] = np.arange(len(at)), len(at) + np.arange(len(sizes))
-    entries = pa.concat_arrays([span_entries, null_entries]).take(pa.array(order))
-    ids = quoted(pa.array(found.ids[low:high], pa.string()))
-    lines = pc.binary_join_element_wise(ids, lists(bounds, entries), ": ")
-    return pc.binary_join(pa.scalar(lines, pa.list_(pa.string())), ",\n").as_buffer()
-
-
-_NUMBERS = ("start_logit", "end_logit", "start", "end")
-
-
-def _with_null(sizes: Array, score: Array, null_score: Array) -> tuple[Array, Array]:
-    """Where each span stands when the null answer joins the spans of its question, last among equals; and the bounds of
-    the questions then."""
-    owner = np.repeat(np.arange(len(sizes)), sizes)
-    at = np.arange(len(score)) + owner + (score < null_score[owner])
-    return at, bounds_of(sizes + 1)
+    return orjson.loads(b"".join(nbest_json(found)))  # type: ignore[no-any-return]
 
 
 def softmax(scores: Array, bounds: Array) -> Array:

@@ -10,6 +10,7 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
+from numpy.lib.stride_tricks import sliding_window_view
 
 
 @dataclass(frozen=True)
@@ -67,3 +68,18 @@ def ranges(starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any]) -> np.nd
     shifts = np.asarray(starts, dtype=np.int64) - bounds[:-1]
     result: np.ndarray[Any, Any] = np.arange(bounds[-1]) + np.repeat(shifts, lengths)
     return result
+
+
+def padded(
+    values: np.ndarray[Any, Any], starts: np.ndarray[Any, Any], lengths: np.ndarray[Any, Any], width: int, fill: Any
+) -> np.ndarray[Any, Any]:
+    """(R, width) matrix: row r begins with `values[starts[r] : starts[r] + lengths[r]]` and goes on with `fill`."""
+    if len(values) < width:
+        values = np.append(values, np.zeros(width - len(values), values.dtype))
+    last = len(values) - width
+    # whole rows are copied, which is several times faster than single values; those near the end are seen to after
+    matrix: np.ndarray[Any, Any] = sliding_window_view(values, width)[np.minimum(starts, last)]
+    late = np.flatnonzero(starts > last)
+    matrix[late] = values.take(starts[late, None] + np.arange(width), mode="clip")
+    np.copyto(matrix, fill, where=np.arange(width) >= lengths[:, None])
+    return matrix

@@ -8,13 +8,13 @@ Order of candidates, best first: higher score, then earlier feature, earlier sta
 
 How it is exact without looking at every pair: let best(s) be the best score of the spans that start at s, a running
 maximum over the next `max_answer_length` end logits. If k starts have best(s) >= b, then the k best spans score >= b
-and so start where best(s) >= b, and end where the end logit and the highest start logit make b together. Only those
-starts and ends are paired.
+and so start where best(s) >= b. Only the spans from there are looked at one by one.
 
 With `top_n`, for comparison with the usual search: only spans from one of a feature's `top_n` best starts to one of its
 `top_n` best ends are legal, the best taken among all its tokens, ties included.
 
-Legend: Q questions, N features, C context tokens, K candidates.
+Legend: Q questions, N features, K candidates. Questions are searched in blocks of rows of equal length: W rows a
+question, a feature each, of L context tokens. A *cell* is a token's number among the Q x W x L of a block.
 """
 
 from __future__ import annotations
@@ -22,22 +22,22 @@ from __future__ import annotations
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from functools import partial
-from itertools import chain, pairwise
+from itertools import pairwise
 from typing import Any, NamedTuple
 
 import numpy as np
 import pyarrow as pa
-import pyarrow.compute as pc
+from numpy.lib.stride_tricks import sliding_window_view
 
 from spanline.features import Features, example_bounds
 from spanline.logits import Logits
-from spanline.ragged import Ragged, bounds_of, ranges
+from spanline.ragged import bounds_of, padded, ranges
 from spanline.runtime import in_threads
 from spanline.texts import Texts
 
 Array = np.ndarray[Any, Any]
 
-BLOCK_TOKENS = 1 << 17  # context tokens searched at a time by a thread: bounds memory
+BLOCK_CELLS = 1 << 17  # searched at a time by a thread: bounds memory
 
 
 @dataclass(frozen=True)
@@ -49,7 +49,6 @@ class Candidates:
     end_char: Array  # (K,) exclusive
     start_logit: Array  # (K,) float32
     end_logit: Array  # (K,) float32
-    exhausted: Array  # (Q,) bool: these are all the legal spans that the question has
 
     @property
     def score(self) -> Array:
@@ -91,8 +90,9 @@ class NBest:
 
     ids: list[str]  # (Q,)
     null_score: Array  # (Q,) float64, as in Found
+    texts: Texts  # the contexts
+    text_of: Array  # (Q,) number of the question's context
     bounds: Array  # (Q + 1,) of the arrays below
-    text: pa.StringArray  # (K,)
     start: Array  # (K,) characters of the context
     end: Array  # (K,) exclusive
     start_logit: Array  # (K,) float32
@@ -106,8 +106,10 @@ class NBest:
     def best_texts(self) -> list[str]:
         """(Q,) the best span's text, "" where no span is legal."""
         has = np.diff(self.bounds) > 0
-        rows = pa.array(self.bounds[:-1], mask=~has)
-        return pc.fill_null(self.text.take(rows), "").to_pylist()  # type: ignore[no-any-return]
+        best = self.bounds[:-1][has]
+        texts = np.full(len(has), "", object)
+        texts[has] = self.texts.cut(self.text_of[has], self.start[best], self.end[best]).to_pylist()
+        return texts.tolist()
 
     def score_diffs(self) -> list[float | None]:
         """(Q,) null score - best span score; None where no span is legal."""
@@ -120,11 +122,9 @@ class NBest:
 
     def rows(self) -> list[Found]:
         """Question by question, for whoever wants to look at spans one at a time."""
-        columns = (
-            self.text.to_pylist(),
-            *(c.tolist() for c in (self.start, self.end, self.start_logit, self.end_logit)),
-        )
-        spans = list(map(Span, *columns))
+        texts = self.texts.cut(np.repeat(self.text_of, np.diff(self.bounds)), self.start, self.end).to_pylist()
+        numbers = (column.tolist() for column in (self.start, self.end, self.start_logit, self.end_logit))
+        spans = list(map(Span, texts, *numbers))
         parts = [spans[low:high] for low, high in pairwise(self.bounds.tolist())]
         return list(map(Found, self.ids, self.null_score.tolist(), parts))
 
@@ -145,57 +145,53 @@ def search(features: Features, logits: Logits, contexts: Sequence[str], rules: R
     bounds = example_bounds(features)
     rows: dict[str, int] = {}
     text_of = np.array([rows.setdefault(context, len(rows)) for context in contexts], np.int64)
-    texts = Texts(list(rows))
-    blocks = _blocks(features.offset_starts.bounds[bounds])
-    in_block = partial(_distinct, features, logits, bounds, texts, text_of, rules)
-    parts = [_none(), *chain.from_iterable(in_threads(in_block, blocks, workers))]
-    ids = features.ids.take(bounds[:-1]).to_pylist() if len(bounds) > 1 else []
-    return _in_order(ids, question_null_scores(features, logits, bounds), parts)
+    texts = Texts.of(list(rows))
+    # merging equal texts may leave too few: a few spans to spare, and a deeper look for those questions only
+    depth = rules.n_best_size + rules.n_best_size // 20
+    questions, parts = np.arange(len(contexts)), [_none()]
+    while len(questions):
+        in_block = partial(_distinct, features, logits, bounds, texts, text_of, rules, depth)
+        found = list(in_threads(in_block, _blocks(features.context_lengths, bounds, questions, workers), workers))
+        parts += [part for part, _ in found]
+        questions, depth = np.concatenate([rest for _, rest in found]), depth * 2
+    questions, sizes, *numbers = (np.concatenate(columns) for columns in zip(*parts, strict=True))
+    order = np.argsort(questions)
+    in_order = ranges(bounds_of(sizes)[:-1][order], sizes[order])
+    return NBest(
+        features.ids.take(pa.array(bounds[:-1])).to_pylist(),
+        question_null_scores(features, logits, bounds),
+        texts,
+        text_of,
+        bounds_of(sizes[order]),
+        *(column[in_order] for column in numbers),
+    )
 
 
-@dataclass(frozen=True)
-class _Part:
+class _Part(NamedTuple):
     """The best spans of some questions, a ragged row each."""
 
     questions: Array  # their numbers
     sizes: Array  # how many spans each has
-    text: pa.StringArray
-    numbers: dict[str, Array]  # the other columns of NBest
+    start: Array  # these columns as in NBest
+    end: Array
+    start_logit: Array
+    end_logit: Array
 
 
 def _none() -> _Part:
     """No question at all, with the columns' types."""
-    none = np.zeros(0, np.int64)
-    numbers: dict[str, Array] = {
-        "start": none,
-        "end": none,
-        "start_logit": none.astype(np.float32),
-        "end_logit": none.astype(np.float32),
-    }
-    return _Part(none, none, pa.array([], pa.string()), numbers)
+    return _Part(*(np.zeros(0, kind) for kind in (np.int64, np.int64, np.int64, np.int64, np.float32, np.float32)))
 
 
-def _in_order(ids: list[str], null_scores: Array, parts: list[_Part]) -> NBest:
-    """The parts, which hold each question once, by question number."""
-    questions, sizes = (np.concatenate([getattr(part, name) for part in parts]) for name in ("questions", "sizes"))
-    order = np.argsort(questions)
-    rows = ranges(bounds_of(sizes)[:-1][order], sizes[order])
-    return NBest(
-        ids=ids,
-        null_score=null_scores,
-        bounds=bounds_of(sizes[order]),
-        text=pa.concat_arrays([part.text for part in parts]).take(pa.array(rows)),
-        **{name: np.concatenate([part.numbers[name] for part in parts])[rows] for name in parts[0].numbers},
-    )
-
-
-def _blocks(token_bounds: Array) -> Iterator[Array]:
-    """Question numbers in blocks of about BLOCK_TOKENS context tokens; questions of similar length go together, so that
-    a block padded to a matrix wastes little."""
-    lengths = np.diff(token_bounds)
-    order = np.argsort(lengths, kind="stable")
-    number = np.cumsum(lengths[order]) // BLOCK_TOKENS
-    yield from np.split(order, np.flatnonzero(np.diff(number)) + 1) if len(order) else []
+def _blocks(context_lengths: Array, bounds: Array, questions: Array, workers: int) -> Iterator[Array]:
+    """The question numbers in blocks of BLOCK_CELLS or so, or smaller ones so that each worker gets some; questions of
+    as many features and similar length go together, so that padding wastes little."""
+    counts = np.diff(bounds)[questions]
+    longest = np.maximum.reduceat(context_lengths, bounds[:-1])[questions]
+    order = np.lexsort((longest, counts))
+    cells = np.cumsum((counts * longest)[order])
+    number = cells // min(BLOCK_CELLS, 1 + cells[-1] // (2 * workers))
+    yield from np.split(questions[order], np.flatnonzero(np.diff(number) | np.diff(counts[order])) + 1)
 
 
 def question_null_scores(features: Features, logits: Logits, bounds: Array) -> Array:
@@ -212,173 +208,164 @@ def _distinct(
     texts: Texts,
     text_of: Array,
     rules: Rules,
+    depth: int,
     questions: Array,
-) -> list[_Part]:
-    """The n best texts of each question. Merging equal texts may leave fewer; then look deeper, for those only."""
-    parts = []
-    depth = rules.n_best_size
-    while len(questions):
-        candidates = best_candidates(features, logits, bounds, questions, depth, rules)
-        merged = _merge(candidates, questions, texts, text_of, rules.n_best_size)
-        is_short = (merged.sizes < rules.n_best_size) & ~candidates.exhausted
-        parts.append(_only(merged, ~is_short))
-        questions, depth = questions[is_short], depth * 4
-    return parts
+) -> tuple[_Part, Array]:
+    """The n best texts of the questions, and the numbers of those whose `depth` best spans do not tell."""
+    candidates = best_candidates(features, logits, bounds, questions, depth, rules)
+    merged = _merge(candidates, questions, texts, text_of, rules.n_best_size)
+    is_short = (merged.sizes < rules.n_best_size) & (np.diff(candidates.bounds) == depth)
+    return _only(merged, ~is_short), questions[is_short]
 
 
 def _merge(candidates: Candidates, questions: Array, texts: Texts, text_of: Array, n_best_size: int) -> _Part:
     """The candidates' texts, each once with its best span, at most `n_best_size` a question. Outer blanks are left off:
     some tokenizers count the blank before a word to the word."""
-    owner = np.repeat(np.arange(len(questions)), np.diff(candidates.bounds))
-    rows = text_of[questions][owner]
+    sizes = np.diff(candidates.bounds)
+    rows = np.repeat(text_of[questions], sizes)
     start, end = texts.strip(rows, candidates.start_char, candidates.end_char)
-    text = texts.cut(rows, start, end)
-    codes = text.dictionary_encode()
-    key = owner * (len(codes.dictionary) + 1) + codes.indices.to_numpy(zero_copy_only=False)
-    is_first = np.zeros(len(text), dtype=bool)
-    is_first[np.unique(key, return_index=True)[1]] = True  # candidates come best first
-    kept = np.flatnonzero(is_first & (start < end))
-    sizes = np.bincount(owner[kept], minlength=len(questions))
-    kept = kept[ranges(np.zeros(len(sizes), np.int64), sizes) < n_best_size]
-    return _Part(
-        questions,
-        np.minimum(sizes, n_best_size),
-        text.take(pa.array(kept)),
-        {
-            "start": start[kept],
-            "end": end[kept],
-            "start_logit": candidates.start_logit[kept],
-            "end_logit": candidates.end_logit[kept],
-        },
-    )
+    is_kept = start < end
+    is_kept[_repeated(candidates.bounds, texts, rows, start, end)] = False  # candidates come best first
+    kept = np.flatnonzero(is_kept)
+    sizes = np.diff(np.searchsorted(kept, candidates.bounds))
+    kept = kept[_ranks(sizes) < n_best_size]
+    sizes = np.minimum(sizes, n_best_size)
+    return _Part(questions, sizes, start[kept], end[kept], candidates.start_logit[kept], candidates.end_logit[kept])
+
+
+def _repeated(bounds: Array, texts: Texts, rows: Array, start: Array, end: Array) -> Array:
+    """Those of K slices whose text an earlier one in the same row of `bounds` has."""
+    before, repeated = _equal_neighbours(texts.fingerprints(rows, start, end), bounds)
+    found, other = (texts.cut(rows[k], start[k], end[k]) for k in (repeated, before))
+    if not found.equals(other):  # two texts have the same fingerprint
+        codes = texts.cut(rows, start, end).dictionary_encode().indices.to_numpy()
+        _, repeated = _equal_neighbours(codes, bounds)
+    return repeated
+
+
+def _equal_neighbours(keys: Array, bounds: Array) -> tuple[Array, Array]:
+    """Places in `keys`: each that repeats a key of its row of `bounds`, and (first) the place of that key before."""
+    sizes = np.diff(bounds)
+    matrix = padded(keys, bounds[:-1], sizes, sizes.max(initial=0), 0)
+    order = np.argsort(matrix, axis=1, kind="stable")  # padding comes after an equal key
+    in_order = np.take_along_axis(matrix, order, axis=1)
+    row, at = np.nonzero(in_order[:, 1:] == in_order[:, :-1])
+    first, second = order[row, at], order[row, at + 1]
+    is_key = second < sizes[row]
+    return (bounds[row] + first)[is_key], (bounds[row] + second)[is_key]
 
 
 def _only(part: _Part, chosen: Array) -> _Part:
     """The questions where `chosen` is true."""
-    if chosen.all():
-        return part
-    rows = np.flatnonzero(np.repeat(chosen, part.sizes))
-    numbers = {name: column[rows] for name, column in part.numbers.items()}
-    return _Part(part.questions[chosen], part.sizes[chosen], part.text.take(pa.array(rows)), numbers)
+    of_span = np.repeat(chosen, part.sizes)
+    questions, sizes, *numbers = part
+    return _Part(questions[chosen], sizes[chosen], *(column[of_span] for column in numbers))
 
 
 def best_candidates(
     features: Features, logits: Logits, bounds: Array, questions: Array, depth: int, rules: Rules
 ) -> Candidates:
-    """The `depth` best legal spans of each of the questions numbered `questions`, texts not looked at.
-
-    `bounds` (all questions + 1,) are the feature rows of each question. Up to the last step sums are rounded to
-    float32, which keeps the order of any two but may make them equal: nothing is lost, a little too much is kept.
-    """
-    rows = ranges(bounds[:-1][questions], np.diff(bounds)[questions])
-    lengths = features.context_lengths[rows]
-    tokens = bounds_of(lengths)
-    stop = np.repeat(tokens[1:], lengths)  # (tokens,) end of the token's feature
-    sizes = np.add.reduceat(lengths, bounds_of(np.diff(bounds)[questions])[:-1])  # (Q,) tokens of each question
-    at = ranges(logits.start.bounds[:-1][rows] + features.context_start[rows], lengths)
-    start, end = logits.start.values[at], logits.end.values[at]
+    """The `depth` best legal spans of each of the questions numbered `questions`, texts not looked at; all that there
+    are if they are fewer. `bounds` (all questions + 1,) are the feature rows of each question."""
+    rows, lengths = _rows(features.context_lengths, bounds, questions)
+    num_tokens = max(1, lengths.max())
+    longest = min(rules.max_answer_length, num_tokens)
+    at = logits.start.bounds[:-1][rows] + features.context_start[rows]
+    width = num_tokens + longest - 1  # the ends that a start may be paired with lie in its own row
+    start, end = (padded(part.values, at, lengths, width, -np.inf) for part in (logits.start, logits.end))
     if rules.max_context:
-        start[~features.max_context.values[ranges(features.max_context.bounds[:-1][rows], lengths)]] = -np.inf
+        flags = features.max_context
+        start[~padded(flags.values, flags.bounds[:-1][rows], lengths, width, False)] = -np.inf
     if rules.top_n is not None:
-        at_in_rows = ranges(bounds_of(logits.start.lengths[rows])[:-1] + features.context_start[rows], lengths)
-        start[~_among_best(logits.start, rows, rules.top_n)[at_in_rows]] = -np.inf
-        end[~_among_best(logits.end, rows, rules.top_n)[at_in_rows]] = -np.inf
+        for part, values in ((logits.start, start), (logits.end, end)):
+            counts = part.lengths[rows]
+            every = padded(part.values, part.bounds[:-1][rows], counts, counts.max(), -np.inf)
+            values[values < _kth_largest(every, rules.top_n)[:, None]] = -np.inf
 
-    question = np.repeat(np.arange(len(questions)), sizes)
-    first, last = _pairs(start, end, stop, sizes, depth, rules.max_answer_length)
-    score = start[first].astype(np.float64) + end[last]
-    # the pairs lie by start and end, which a stable sort keeps among equals
-    order = np.lexsort((-score, question[first]))
-    keep = _first_of_each(order, question[first], len(questions), depth)
-    first, last = first[keep], last[keep]
-
-    to_flat = ranges(features.offset_starts.bounds[:-1][rows], lengths)
-    widths = np.where(start > -np.inf, _widths(stop, rules.max_answer_length), 0)
-    num_legal = np.bincount(question, widths, len(questions))
+    first, last, sizes = _pairs(start, end, len(questions), depth, longest)
+    row = first // width
+    offsets = features.offset_starts.bounds[:-1][rows[row]] + first - row * width
     return Candidates(
-        bounds=bounds_of(np.bincount(question[first], minlength=len(questions))),
-        start_char=features.offset_starts.values[to_flat[first]],
-        end_char=features.offset_ends.values[to_flat[last]],
-        start_logit=logits.start.values[at[first]],
-        end_logit=logits.end.values[at[last]],
-        exhausted=num_legal <= depth,
+        bounds=bounds_of(sizes),
+        start_char=features.offset_starts.values[offsets],
+        end_char=features.offset_ends.values[offsets + (last - first)],
+        start_logit=start.ravel()[first],
+        end_logit=end.ravel()[last],
     )
 
 
-def running_max(values: Array, stop: Array, width: int) -> Array:
-    """(V,) the maximum of `values[i : min(i + width, stop[i])]`, in log2(width) passes.
+def _rows(context_lengths: Array, bounds: Array, questions: Array) -> tuple[Array, Array]:
+    """(Q x W,) the feature rows of each question, and their context tokens; past a question's last feature, any row
+    with no token."""
+    counts = np.diff(bounds)[questions]
+    window = np.arange(counts.max(initial=0))
+    is_one = window < counts[:, None]
+    rows = np.where(is_one, bounds[:-1][questions][:, None] + window, 0)
+    return rows.ravel(), np.where(is_one, context_lengths[rows], 0).ravel()
+
+
+def _pairs(start: Array, end: Array, num_questions: int, depth: int, longest: int) -> tuple[Array, Array, Array]:
+    """First and last cell of the `depth` best legal spans of each question, best first, and how many each question has.
+    `start` and `end` (Q x W, L) float32, -inf where no span may start or end, among these the last `longest` - 1 of L.
+
+    Sums are rounded to float32 at first, which keeps the order of any two but may make them equal: nothing is lost.
+    """
+    cells = start.size // num_questions  # of a question
+    with np.errstate(over="ignore"):  # an infinite sum keeps its place too
+        best = (start + running_max(end, longest)).reshape(num_questions, cells)
+        floor = _kth_largest(best, depth)
+        first = np.flatnonzero((best >= floor[:, None]).ravel() & (start.ravel() > -np.inf))
+        ends = sliding_window_view(end.ravel(), longest)[first]
+        score = start.ravel()[first, None] + ends
+    question = first // cells
+    pair = np.flatnonzero((score >= floor[question, None]) & (ends > -np.inf))
+    number = pair // longest
+    first, question = first[number], question[number]
+    last = first + pair - number * longest
+    order = _best_first(question, score.ravel()[pair], start.ravel(), end.ravel(), first, last)
+    sizes = np.bincount(question, minlength=num_questions)
+    order = order[_ranks(sizes) < depth]
+    return first[order], last[order], np.minimum(sizes, depth)
+
+
+def _best_first(group: Array, rounded: Array, start: Array, end: Array, first: Array, last: Array) -> Array:
+    """The order by group, then by falling `start[first] + end[last]`; of equals the first comes first. `rounded` is
+    that sum as float32: sorting one integer of group and score is ten times as fast as sorting by two columns, and
+    leaves little to do."""
+    bits = (rounded + np.float32(0)).view(np.int32)  # -0.0 becomes 0.0
+    falling = (bits ^ (~(bits >> 31) & 0x7FFFFFFF)).view(np.uint32)  # as integers: the higher a float, the lower
+    key = group.astype(np.uint64) << np.uint64(32) | falling
+    order = np.argsort(key, kind="stable")
+    is_tie = key[order[1:]] == key[order[:-1]]
+    places = np.flatnonzero(np.append(is_tie, False) | np.append(False, is_tie))
+    tied = order[places]
+    exact = start[first[tied]].astype(np.float64) + end[last[tied]]
+    order[places] = tied[np.lexsort((-exact, key[tied]))]
+    return order
+
+
+def running_max(values: Array, width: int) -> Array:
+    """(rows, L) the maximum of `values[row, i : i + width]`, in log2(width) passes.
 
     A pass doubles the width: the maximum over 2 w values is that over w and that over w, w further on.
     """
-    result, done, width = values, 1, min(width, len(values))
-    positions = np.arange(len(values))
+    result, done, width = values.copy(), 1, min(width, values.shape[1])
     while done < width:
         shift = min(done, width - done)
-        inside = (positions + shift < stop)[: len(values) - shift]
-        shifted = np.where(inside, result[shift:], np.float32(-np.inf))
-        result = np.append(np.maximum(result[: len(values) - shift], shifted), result[len(values) - shift :])
+        result[:, :-shift] = np.maximum(result[:, :-shift], result[:, shift:])
         done += shift
     return result
 
 
-def kth_largest(values: Array, sizes: Array, k: int) -> Array:
-    """(groups,) the k-th largest value of each group; -inf where the group has fewer. `values` (V,) lie group by group,
-    `sizes` (groups,)."""
-    width = int(sizes.max(initial=0))
+def _kth_largest(values: Array, k: int) -> Array:
+    """(rows,) the k-th largest value of each row; -inf where it has fewer."""
+    width = values.shape[1]
     if width < k:
-        return np.full(len(sizes), -np.inf)
-    if width * len(sizes) > 4 * len(values) + BLOCK_TOKENS:  # very different sizes: a matrix would be mostly padding
-        order = np.lexsort((-values, np.repeat(np.arange(len(sizes)), sizes)))
-        at = np.minimum(bounds_of(sizes)[:-1] + k - 1, len(values) - 1)
-        return np.where(sizes >= k, values[order[at]], -np.inf)
-    matrix = np.full((len(sizes), width), -np.inf, values.dtype)
-    matrix[np.arange(width) < sizes[:, None]] = values
-    kth: Array = np.partition(matrix, width - k, axis=1)[:, width - k]
+        return np.full(len(values), -np.inf, np.float32)
+    kth: Array = np.partition(values, width - k, axis=1)[:, width - k]
     return kth
 
 
-def _among_best(logits: Ragged, rows: Array, top_n: int) -> Array:
-    """(tokens of the rows,) whether a token's logit is one of the `top_n` best of its feature."""
-    taken = logits.take(rows)
-    return taken.values >= np.repeat(kth_largest(taken.values, taken.lengths, top_n), taken.lengths)
-
-
-def _widths(stop: Array, max_answer_length: int) -> Array:
-    """(tokens,) how many ends each start may be paired with."""
-    return np.minimum(max_answer_length, stop - np.arange(len(stop)))
-
-
-def _pairs(
-    start: Array, end: Array, stop: Array, sizes: Array, depth: int, max_answer_length: int
-) -> tuple[Array, Array]:
-    """First and last token (flat numbers, by first, then by last) of legal spans, the `depth` best of each question
-    among them. `start` and `end` (tokens,) float32, -inf where no span may start or end; `sizes` (Q,) tokens."""
-    with np.errstate(over="ignore"):  # an infinite sum keeps its place too
-        best = start + running_max(end, stop, max_answer_length)
-        floor = kth_largest(best, sizes, depth)
-        floor_of = np.repeat(floor, sizes)  # of each token
-        firsts = np.flatnonzero((best >= floor_of) & (start > -np.inf))
-        some = sizes > 0
-        highest = np.repeat(np.maximum.reduceat(start, bounds_of(sizes)[:-1][some]), sizes[some])
-        # rounding keeps the order: what is too low beside the highest start is so beside any
-        is_last = (end + highest >= floor_of) & (end > -np.inf)
-    num_before = bounds_of(is_last)  # such lasts before a token
-    low = num_before[firsts]
-    counts = num_before[np.minimum(firsts + max_answer_length, stop[firsts])] - low
-    first, last = np.repeat(firsts, counts), np.flatnonzero(is_last)[ranges(low, counts)]
-    with np.errstate(over="ignore"):
-        score = start[first] + end[last]
-    keep = np.flatnonzero(score >= floor_of[first])
-    first, last, score = first[keep], last[keep], score[keep]
-    num_pairs = np.diff(np.searchsorted(first, bounds_of(sizes)))
-    keep = np.flatnonzero(
-        score >= np.repeat(kth_largest(score, num_pairs, depth), num_pairs)
-    )  # now with the pairs' own
-    return first[keep], last[keep]
-
-
-def _first_of_each(order: Array, group: Array, num_groups: int, count: int) -> Array:
-    """Of `order`, which sorts by group, the first `count` entries of each group."""
-    sizes = np.bincount(group, minlength=num_groups)
-    rank = ranges(np.zeros(num_groups, np.int64), sizes)
-    return order[rank < count]
+def _ranks(sizes: Array) -> Array:
+    """0, 1, 2, ... within each group."""
+    return ranges(np.zeros(len(sizes), np.int64), sizes)

@@ -8,7 +8,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import pyarrow as pa
 import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
@@ -18,6 +17,7 @@ from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
 from spanline.errors import SpanlineError
 from spanline.ragged import bounds_of
 from spanline.spans import Found, NBest, Span
+from spanline.texts import Texts
 from spanline.threshold import apply_threshold
 from tests.unit.builders import encoded, random_logits, template
 from tests.unit.test_windows import cut
@@ -32,13 +32,20 @@ def found(qid: str, null_score: float, *scores: float) -> Found:
 
 
 def in_columns(rows: list[Found]) -> NBest:
-    """The inverse of `NBest.rows`."""
+    """The inverse of `NBest.rows`; a question's context is blank but for its spans."""
     spans = [span for row in rows for span in row.spans]
+    contexts = []
+    for row in rows:
+        context = list(" " * max((span.end for span in row.spans), default=0))
+        for span in row.spans:
+            context[span.start : span.end] = span.text
+        contexts.append("".join(context))
     return NBest(
         ids=[row.id for row in rows],
         null_score=np.array([row.null_score for row in rows], np.float64),
+        texts=Texts.of(contexts),
+        text_of=np.arange(len(rows)),
         bounds=bounds_of(np.array([len(row.spans) for row in rows], np.int64)),
-        text=pa.array([span.text for span in spans], pa.string()),
         start=np.array([span.start for span in spans], np.int64),
         end=np.array([span.end for span in spans], np.int64),
         start_logit=np.array([span.start_logit for span in spans], np.float32),
@@ -50,8 +57,10 @@ def written(
     rows: list[Found], threshold: float, calibration: Calibration = CALIBRATION, workers: int = 1
 ) -> dict[str, Any]:
     """File name -> what a reader of the JSON gets."""
-    result = answers.files(in_columns(rows), {f.id: 1 for f in rows}, threshold, calibration, workers)
-    return {name: json.loads(content) for name, content in result.contents.items()}
+    columns = in_columns(rows)
+    result = answers.files(columns, {f.id: 1 for f in rows}, threshold, calibration)
+    contents = {**result.contents, "nbest.json": b"".join(answers.nbest_json(columns, workers))}
+    return {name: json.loads(content) for name, content in contents.items()}
 
 
 FOUND = [found("sure", -3.0, 4.0, 1.0), found("at", 2.5, 2.0), found("above", 2.75, 2.0), found("none", 1.0)]
@@ -93,7 +102,7 @@ def test_texts_of_any_script_come_back_and_the_bytes_are_utf_8() -> None:
     rows = [Found("qü", 0.0, [Span(text, 0, len(text), 1.0, 1.0)])]
     contents = written(rows, 0.0)
     assert contents["nbest.json"]["qü"][0]["text"] == contents["predictions.json"]["qü"] == text
-    raw = answers.files(in_columns(rows), {"qü": 1}, 0.0, CALIBRATION).contents["nbest.json"].decode()
+    raw = b"".join(answers.nbest_json(in_columns(rows))).decode()
     assert "馆" in raw
     assert raw.endswith("}\n")
 
@@ -178,12 +187,12 @@ def test_softmax(rows: list[list[float]]) -> None:
         assert result[low:high].tolist() == pytest.approx((values / values.sum()).tolist())
 
 
-@pytest.mark.parametrize(("at_a_time", "workers"), [(1, 1), (2, 3), (1000, 2)])
-def test_nbest_is_the_same_however_many_questions_are_written_at_a_time(
+@pytest.mark.parametrize(("at_a_time", "workers"), [(1, 1), (4, 3), (1000, 2)])
+def test_nbest_is_the_same_however_many_spans_are_written_at_a_time(
     at_a_time: int, workers: int, monkeypatch: pytest.MonkeyPatch
 ) -> None:
     """And a record is what Python's own encoder makes of it, floats in the shortest form that reads back the same."""
-    monkeypatch.setattr(answers, "QUESTIONS_AT_A_TIME", at_a_time)
+    monkeypatch.setattr(answers, "SPANS_AT_A_TIME", at_a_time)
     rows = [*FOUND, found("q", 0.1, 0.2, 1e-7, -3e8)]
     assert written(rows, 0.0, workers=workers)["nbest.json"] == {row.id: entries(row) for row in rows}
 

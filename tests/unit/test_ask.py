@@ -175,7 +175,9 @@ def by_stages(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     threshold = calibration.null_score_diff_threshold
     assert threshold is not None
     files = answers.files(found, answers.num_features(data), threshold, calibration)
-    return {name: json.loads(content) for name, content in files.contents.items()}
+    return {name: json.loads(content) for name, content in files.contents.items()} | {
+        "nbest.json": answers.nbest(found)
+    }
 
 
 def in_order(by_id: dict[str, Any]) -> list[Any]:

@@ -9,7 +9,7 @@ import pyarrow as pa
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanline.json_columns import lists, numbers, quoted, records
+from spanline.json_columns import joined, numbers, one_after_another, quoted, with_comma
 
 TEXTS = st.lists(st.text(st.sampled_from('ab"\\/\n\t\x00\x1f\x7f\u2028é馆🎉')) | st.text())
 
@@ -29,15 +29,15 @@ def test_numbers_read_back_as_the_same(values: list[float]) -> None:
 
 
 def test_a_number_is_as_short_as_can_be() -> None:
-    assert numbers(np.array([0.1, 3.660937], np.float32)).to_pylist() == ["0.1", "3.660937"]
+    assert numbers(np.array([0.1, 3.660937, 2.0], np.float32)).to_pylist() == ["0.1", "3.660937", "2.0"]
     assert numbers(np.array([-3, 12])).to_pylist() == ["-3", "12"]
+    assert with_comma(np.array([0.1, -4.0])).to_pylist() == ["0.1,", "-4.0,"]
+    assert with_comma(np.zeros(0)).to_pylist() == numbers(np.zeros(0)).to_pylist() == []
 
 
-def test_records_and_lists() -> None:
-    made = records(text=quoted(pa.array(["a", 'b"', "c"])), start=numbers(np.array([1, 2, 3])))
-    rows = lists(np.array([0, 2, 2, 3]), made).to_pylist()
-    assert [json.loads(row) for row in rows] == [
-        [{"text": "a", "start": 1}, {"text": 'b"', "start": 2}],
-        [],
-        [{"text": "c", "start": 3}],
-    ]
+def test_joined_and_one_after_another() -> None:
+    made = joined('{"text": ', quoted(pa.array(["a", 'b"', "é"])), ', "start": ', numbers(np.array([1, 2, 3])), "}\n")
+    rows = [{"text": "a", "start": 1}, {"text": 'b"', "start": 2}, {"text": "é", "start": 3}]
+    assert [json.loads(row) for row in made.to_pylist()] == rows
+    for part in (made, made[1:], made[1:2], made[:0]):
+        assert one_after_another(part).to_pybytes().decode() == "".join(part.to_pylist())

@@ -7,7 +7,7 @@ import pyarrow as pa
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanline.ragged import Ragged, bounds_of, ranges
+from spanline.ragged import Ragged, bounds_of, padded, ranges
 from tests.unit.builders import ragged
 
 ROWS = st.lists(st.lists(st.integers(-1000, 1000), max_size=6), max_size=12)
@@ -66,3 +66,15 @@ def test_booleans_survive() -> None:
     found = Ragged.from_arrow(pa.chunked_array([value.to_arrow(pa.bool_())]))
     assert found.values.dtype == np.bool_
     assert [found[row].tolist() for row in range(3)] == [[True, False], [], [True]]
+
+
+@settings(deadline=None)
+@given(ROWS, st.integers(0, 9), st.data())
+def test_padded_is_a_row_each_filled_up(rows: list[list[int]], more: int, data: st.DataObject) -> None:
+    value = ragged(rows, np.int32)
+    chosen = np.array(data.draw(st.lists(st.integers(0, len(rows) - 1), max_size=10)) if rows else [], np.int64)
+    width = max((len(row) for row in rows), default=0) + more
+    found = padded(value.values, value.bounds[:-1][chosen], value.lengths[chosen], width, -7)
+    assert found.dtype == np.int32
+    assert found.shape == (len(chosen), width)
+    assert found.tolist() == [[*rows[row], *[-7] * (width - len(rows[row]))] for row in chosen]

@@ -16,6 +16,7 @@ from spanline.features import Features
 from spanline.logits import Logits
 from spanline.ragged import Ragged
 from spanline.spans import Found, Rules, Span
+from spanline.texts import Texts
 from spanline.windows import cut
 from tests.unit.builders import encoded, template
 
@@ -140,8 +141,16 @@ def test_equals_an_enumeration(case: Case) -> None:
 def test_the_questions_searched_together_and_the_threads_change_nothing(case: Case, block: int, workers: int) -> None:
     found = case.search()
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spans, "BLOCK_TOKENS", block)
+        patch.setattr(spans, "BLOCK_CELLS", block)
         assert case.search(workers) == found
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_texts_with_the_same_fingerprint_are_told_apart(case: Case) -> None:
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setattr(Texts, "fingerprints", lambda self, rows, starts, ends: (ends - starts).astype(np.uint64) % 2)
+        assert case.search() == [by_enumeration(case, question) for question in range(len(case.contexts))]
 
 
 @given(cases())
@@ -153,14 +162,13 @@ def test_fewer_asked_for_are_the_first_of_more(case: Case) -> None:
 
 @given(cases(), st.integers(1, 40))
 @settings(max_examples=200, deadline=None)
-def test_candidates_are_exhausted_exactly_when_no_legal_span_is_left(case: Case, depth: int) -> None:
+def test_as_many_candidates_as_asked_for_or_all_legal_spans(case: Case, depth: int) -> None:
     bounds = features.example_bounds(case.features)
     questions = np.arange(len(case.contexts))
     rules = dataclasses.replace(case, top_n=None).rules
     found = spans.best_candidates(case.features, case.logits, bounds, questions, depth, rules)
     num_legal = [num_legal_spans(case, question) for question in questions]
     assert np.diff(found.bounds).tolist() == [min(count, depth) for count in num_legal]
-    assert found.exhausted.tolist() == [count <= depth for count in num_legal]
     assert (found.score == found.start_logit.astype(np.float64) + found.end_logit).all()
 
 
@@ -232,33 +240,15 @@ def test_no_questions() -> None:
     assert spans.search(data, Logits(nothing, nothing), [], Rules(1, 1, False, None)).rows() == []
 
 
-GROUPS = st.lists(st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, float("-inf")]), max_size=12), max_size=5)
+ROWS = st.integers(0, 12).flatmap(
+    lambda width: st.lists(
+        st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0, float("-inf")]), min_size=width, max_size=width), min_size=1
+    )
+)
 
 
 @settings(deadline=None)
-@given(GROUPS, st.integers(1, 40))
-def test_running_max_equals_a_loop(groups: list[list[float]], width: int) -> None:
-    values = np.array([value for group in groups for value in group])
-    stop = np.repeat(np.cumsum([len(group) for group in groups], dtype=np.int64), [len(group) for group in groups])
-    expected = [values[i : min(i + width, stop[i])].max() for i in range(len(values))]
-    assert spans.running_max(values, stop, width).tolist() == expected
-
-
-@settings(deadline=None)
-@given(GROUPS, st.integers(1, 15), st.sampled_from([0, 1 << 18]))
-def test_kth_largest_equals_a_loop(groups: list[list[float]], k: int, block_tokens: int) -> None:
-    values = np.array([value for group in groups for value in group], np.float64)
-    sizes = np.array([len(group) for group in groups], np.int64)
-    expected = [sorted(group)[-k] if len(group) >= k else float("-inf") for group in groups]
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spans, "BLOCK_TOKENS", block_tokens)  # 0: groups of very different sizes are sorted instead
-        assert spans.kth_largest(values, sizes, k).tolist() == expected
-
-
-def test_kth_largest_of_one_long_and_many_short_groups() -> None:
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setattr(spans, "BLOCK_TOKENS", 0)
-        sizes = np.array([2, 30, 0, 1, 2, 1, 1, 1, 1, 1])
-        values = np.arange(sizes.sum(), dtype=np.float64)
-        inf = float("inf")
-        assert spans.kth_largest(values, sizes, 2).tolist() == [0.0, 30.0, -inf, -inf, 33.0, *[-inf] * 5]
+@given(ROWS, st.integers(1, 15))
+def test_running_max_equals_a_loop(rows: list[list[float]], width: int) -> None:
+    expected = [[max(row[i : i + width]) for i in range(len(row))] for row in rows]
+    assert spans.running_max(np.array(rows, np.float32), width).tolist() == expected
