@@ -21,7 +21,7 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
-    environment.require(args.params, "numpy")
+    environment.require(args.params, "numpy", "scipy")
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
     found = answers.find(features.read(manifest), all_logits, examples.read_contexts(args.squad), 1, search).rows()

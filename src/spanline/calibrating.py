@@ -7,9 +7,10 @@ from typing import Any, Literal
 
 import numpy as np
 
-from spanline.calibration import best_threshold, fit_no_answer_probability
+from spanline.calibration import best_threshold
 from spanline.metrics import normalize, question_scores
 from spanline.params import Section
+from spanline.platt import fit_no_answer_probability
 from spanline.spans import Found
 
 

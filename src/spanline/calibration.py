@@ -7,8 +7,6 @@ in, and depends on the set of rows, not on their order.
 
 from __future__ import annotations
 
-from typing import NamedTuple
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -17,23 +15,9 @@ from spanline.errors import SpanlineError
 Floats = NDArray[np.float64]
 Flags = NDArray[np.bool_]
 
-MIN_ROWS_PER_CLASS = 10  # questions; fewer of either kind do not determine a slope worth using
-MIN_SLOPE = 1e-3  # per logit; flatter, and neighbouring score_diffs would share a float64 probability
 TAIL_WEIGHT = 2.0**-20  # of the arctan in `no_answer_probability`: the most it moves a probability
 
 _UNITS = 2.0**40  # of a question's score: sums in whole units are exact below 8 million questions
-_NEWTON_STEPS = 100
-_HALVINGS = 60
-_LOSS_SLACK = 1e-14  # nats
-_GRADIENT_TOLERANCE = 1e-9  # of the mean loss, per standard deviation of score_diff
-
-
-class NoAnswerFit(NamedTuple):
-    """P(no answer) = 1 / (1 + exp(-(slope * score_diff + intercept))): slope per logit, intercept in log odds."""
-
-    slope: float  # > 0
-    intercept: float
-    fallback_reason: str | None  # None: fitted. Else: why slope 1 and intercept 0 were taken instead
 
 
 # The threshold.
@@ -89,86 +73,6 @@ def _step(level: Floats, logits: float) -> Floats:
 
 
 # The probability.
-
-
-def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike) -> NoAnswerFit:
-    """Platt scaling: slope and intercept of P(no answer) as a logistic function of score_diff.
-
-    Platt, "Probabilistic outputs for support vector machines" (1999), with its smoothed targets; Newton with
-    backtracking after Lin, Lin and Weng, "A note on Platt's probabilistic outputs" (2007). Their (A, B) = -(ours).
-
-    The slope must rise, for na_prob has to sort as score_diff does. Slope 1 and intercept 0, with the reason, where
-    either class has fewer than MIN_ROWS_PER_CLASS questions with a legal span, where all score_diffs are equal, or
-    where the fitted slope is below MIN_SLOPE.
-    """
-    diff = _floats("score_diff", score_diff)
-    legal = diff < np.inf
-    x, y = diff[legal], _flags(is_unanswerable, diff)[legal]
-    reason = _why_not_fit(x, y)
-    if reason is not None:
-        return NoAnswerFit(1.0, 0.0, reason)
-    slope, intercept = _platt(x, y)
-    if slope < MIN_SLOPE:
-        return NoAnswerFit(1.0, 0.0, f"the fitted slope, {slope:.3g} per logit, does not rise")
-    return NoAnswerFit(slope, intercept, None)
-
-
-def _why_not_fit(x: Floats, y: Flags) -> str | None:
-    num_unanswerable = int(y.sum())
-    num_answerable = len(y) - num_unanswerable
-    if min(num_unanswerable, num_answerable) < MIN_ROWS_PER_CLASS:
-        counts = f"{num_answerable:,} answerable and {num_unanswerable:,} unanswerable questions"
-        return f"{counts} with a legal span, fewer than {MIN_ROWS_PER_CLASS} of a kind"
-    return "all score_diffs are equal" if x.min() == x.max() else None
-
-
-def _platt(x: Floats, y: Flags) -> tuple[float, float]:
-    """Newton's method on the mean cross-entropy, which is convex. Standardized, so that tolerances have a meaning."""
-    target, mean, scale = _smoothed_targets(y), x.mean(), x.std()
-    design = np.stack([(x - mean) / scale, np.ones_like(x)], axis=1)
-    weights = np.zeros(2)
-    for _ in range(_NEWTON_STEPS):
-        gradient, hessian = _derivatives(weights, design, target)
-        if np.abs(gradient).max() < _GRADIENT_TOLERANCE:
-            break
-        step = np.linalg.solve(hessian, gradient).astype(np.float64)  # a no-op that types it
-        weights = _backtrack(weights, step, gradient, design, target)
-    slope = weights[0] / scale
-    return _rounded(slope), _rounded(weights[1] - slope * mean)
-
-
-def _rounded(value: float) -> float:
-    """Nine significant digits: the last ones differ between processors and orders of rows, and files must not."""
-    return float(f"{value:.9g}")
-
-
-def _smoothed_targets(y: Flags) -> Floats:
-    """Platt's targets: (n + 1) / (n + 2) and 1 / (n + 2) of each class's own n, which keep the slope finite."""
-    num_positive = int(y.sum())
-    num_negative = len(y) - num_positive
-    return np.where(y, (num_positive + 1) / (num_positive + 2), 1 / (num_negative + 2))
-
-
-def _derivatives(weights: Floats, design: Floats, target: Floats) -> tuple[Floats, Floats]:
-    prob = _sigmoid(design @ weights)
-    gradient = design.T @ (prob - target) / len(target)
-    hessian = (design.T * (prob * (1 - prob))) @ design / len(target)
-    return gradient, hessian + 1e-12 * np.eye(2)  # Lin et al.'s ridge: where all prob are 0 or 1 the hessian is 0
-
-
-def _backtrack(weights: Floats, step: Floats, gradient: Floats, design: Floats, target: Floats) -> Floats:
-    """Half the step until the loss falls enough (Armijo, 1e-4); the slack lets the last steps pass its rounding."""
-    loss, slope = _cross_entropy(weights, design, target) + _LOSS_SLACK, float(gradient @ step)
-    for halvings in range(_HALVINGS):
-        size = 0.5**halvings
-        if _cross_entropy(weights - size * step, design, target) <= loss - 1e-4 * size * slope:
-            return weights - size * step
-    return weights
-
-
-def _cross_entropy(weights: Floats, design: Floats, target: Floats) -> float:
-    z = design @ weights
-    return float(np.mean(np.logaddexp(0.0, z) - target * z))
 
 
 def no_answer_probability(score_diff: ArrayLike, slope: float, intercept: float) -> Floats:

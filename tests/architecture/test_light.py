@@ -14,8 +14,8 @@ from tests.architecture.closure import ROOT
 HEAVY = {"torch", "transformers", "evaluate", "datasets", "safetensors", "huggingface_hub", "pandas", "dvc"}
 LIGHT = {
     "stages.calibrate": HEAVY | {"tokenizers"},
-    "stages.postprocess": HEAVY | {"tokenizers"},
-    "stages.score": HEAVY | {"tokenizers"},
+    "stages.postprocess": HEAVY | {"tokenizers", "scipy"},
+    "stages.score": HEAVY | {"tokenizers", "scipy"},
     "stages.featurize": HEAVY,
     "spanline.command": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.entities": HEAVY,
