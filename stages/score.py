@@ -1,6 +1,7 @@
 """Score: answers and gold -> the official SQuAD v2 numbers at each threshold, intervals, slices and plot data."""
 
 import argparse
+import gc
 from pathlib import Path
 
 from spanline import console, environment, examples, params, plots, scoring
@@ -35,4 +36,5 @@ def main() -> None:
 
 if __name__ == "__main__":
     environment.hide("pandas")
+    gc.disable()  # looking for garbage where there is none takes a seventh of this stage
     console.run(main)
