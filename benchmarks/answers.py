@@ -27,7 +27,7 @@ import datasets
 import numpy as np
 import yaml
 
-from benchmarks import machine, plain
+from benchmarks import machine, plain, usual_postprocess
 from spanline import answers, examples, features, logits, metrics, params
 from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
 from spanline.features import Features, example_bounds
@@ -233,28 +233,36 @@ def _best_score(found: Found) -> float:
 
 def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str, Any]) -> None:
     """Post-processing as it is met with: the usual program, which walks over a `datasets.Dataset`, against ours. First
-    what happens in memory, between the input and the contents of the files; then from files to files. The usual
-    program's imports are left out throughout; the last row has ours with start-up and imports, those before without.
-    """
+    what either does in memory, then from files to files, without imports and (ours) with start-up and imports."""
     with tempfile.TemporaryDirectory() as name:
-        folder = Path(name)
+        folder, squad = Path(name), args.project / f"data/squad/{args.split}.parquet"
         _save_usual(data, folder)
-        command = [sys.executable, "-m", "benchmarks.usual_postprocess"]
-        command += ["--squad", str((args.project / f"data/squad/{args.split}.parquet").resolve())]
+        usual = (data.n_best_size, data.search.max_answer_length, data.threshold)
+        examples = datasets.load_dataset("parquet", data_files=str(squad), split="train", cache_dir=name)
+        features_, logits_ = datasets.load_from_disk(str(folder / "features")), np.load(folder / "logits.npy")
+        seconds, _ = machine.alternate(
+            [lambda: usual_postprocess.make(examples, features_, logits_, *usual), lambda: _ours(data)], args.repeats
+        )
+        _compared("postprocess, features in a Dataset", seconds, rows, record, "dataset")
+        command = [sys.executable, "-m", "benchmarks.usual_postprocess", "--squad", str(squad.resolve())]
         command += ["--features", str(folder / "features"), "--logits", str(folder / "logits.npy"), "--out", name]
-        command += ["--n-best-size", str(data.n_best_size), "--max-answer-length", str(data.search.max_answer_length)]
-        command += ["--threshold", str(data.threshold)]
-        usual, process, main = [], [], []
+        command += ["--n-best-size", str(usual[0]), "--max-answer-length", str(usual[1]), "--threshold", str(usual[2])]
+        times: list[tuple[float, float, float]] = []
         for _ in range(args.repeats):
             done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, check=True)
-            usual.append(json.loads(done.stdout.splitlines()[-1]))
-            process.append(_stage_seconds(args.project, "postprocess", 1))
-            main.append(_main_seconds(args.project, "postprocess"))
-    make = statistics.median(phases["make"] for phases in usual)
-    whole = statistics.median(sum(phases.values()) for phases in usual)
-    _compared("postprocess, features in a Dataset", [make, record["postprocess_spanline_s"]], rows, record, "dataset")
-    _compared("from files to files", [whole, statistics.median(main)], rows, record, "program")
-    _compared("  ours with start-up", [whole, statistics.median(process)], rows, record, "program_with_startup")
+            ours = _main_seconds(args.project, "postprocess"), _stage_seconds(args.project, "postprocess", 1)
+            times.append((float(done.stdout.splitlines()[-1]), *ours))
+    whole, main, process = map(statistics.median, zip(*times, strict=True))
+    _compared("postprocess, from files to files", [whole, main], rows, record, "program")
+    _compared("the same, ours with start-up", [whole, process], rows, record, "program_with_startup")
+
+
+def _ours(data: Data) -> list[Any]:
+    """From features and logits to the contents of all files."""
+    cores = num_cores()
+    found = answers.find(data.features, data.logits, data.contexts, data.n_best_size, data.search, cores)
+    counts = answers.num_features(data.features)
+    return [answers.files(found, counts, data.threshold, data.calibration), *answers.nbest_json(found, cores)]
 
 
 def _save_usual(data: Data, folder: Path) -> None:
