@@ -250,6 +250,7 @@ def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str
         times: list[tuple[float, float, float]] = []
         for _ in range(args.repeats):
             done = subprocess.run(command, cwd=machine.ROOT, capture_output=True, text=True, check=True)
+            os.sync()  # ours waits until its files are on the disk: not for the other's
             ours = _main_seconds(args.project, "postprocess"), _stage_seconds(args.project, "postprocess", 1)
             times.append((float(done.stdout.splitlines()[-1]), *ours))
     whole, main, process = map(statistics.median, zip(*times, strict=True))
