@@ -18,6 +18,7 @@ Flags = NDArray[np.bool_]
 
 MIN_ROWS_PER_CLASS = 10  # questions; fewer of either kind do not determine a slope worth using
 MIN_SLOPE = 1e-3  # per logit; flatter, and neighbouring score_diffs would share a float64 probability
+GRADIENT_TOLERANCE = 1e-12  # of the mean loss, per standard deviation of score_diff
 
 
 class NoAnswerFit(NamedTuple):
@@ -33,8 +34,8 @@ def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike)
     (score_diff inf) take no part.
 
     The slope must rise, for na_prob has to sort as score_diff does. Slope 1 and intercept 0, with the reason, where
-    either class has fewer than MIN_ROWS_PER_CLASS questions with a legal span, where all score_diffs are equal, or
-    where the fitted slope is below MIN_SLOPE.
+    either class has fewer than MIN_ROWS_PER_CLASS questions with a legal span, where all score_diffs are equal, where
+    the fit does not converge, or where the fitted slope is below MIN_SLOPE.
     """
     diff, flags = np.asarray(score_diff, np.float64), np.asarray(is_unanswerable, np.bool_)
     legal = diff < np.inf
@@ -42,8 +43,11 @@ def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike)
     reason = _why_not_fit(x, y)
     if reason is not None:
         return NoAnswerFit(1.0, 0.0, reason)
-    slope, intercept = _fit(x, y)
-    if not slope >= MIN_SLOPE:
+    fit = _fit(x, y)
+    if fit is None:
+        return NoAnswerFit(1.0, 0.0, "the fit did not converge")
+    slope, intercept = fit
+    if slope < MIN_SLOPE:
         return NoAnswerFit(1.0, 0.0, f"the fitted slope, {slope:.3g} per logit, does not rise")
     return NoAnswerFit(slope, intercept, None)
 
@@ -57,8 +61,9 @@ def _why_not_fit(x: Floats, y: Flags) -> str | None:
     return "all score_diffs are equal" if x.min() == x.max() else None
 
 
-def _fit(x: Floats, y: Flags) -> tuple[float, float]:
-    """Where the gradient of the mean cross-entropy is 0; x is standardized, so that the tolerance has a meaning."""
+def _fit(x: Floats, y: Flags) -> tuple[float, float] | None:
+    """Where the gradient of the mean cross-entropy is 0; x is standardized, so that tolerances have a meaning. None if
+    the search for it ended elsewhere, which SciPy's own flag does not tell: it also doubts fits that are exact."""
     target, mean, scale = _smoothed_targets(y), x.mean(), x.std()
     design = np.stack([(x - mean) / scale, np.ones_like(x)], axis=1)
 
@@ -69,9 +74,11 @@ def _fit(x: Floats, y: Flags) -> tuple[float, float]:
         prob = expit(design @ weights)
         return np.asarray((design.T * (prob * (1 - prob))) @ design / len(target))
 
-    weights = root(gradient, np.zeros(2), jac=hessian, tol=1e-12).x
-    slope = weights[0] / scale
-    return _rounded(slope), _rounded(weights[1] - slope * mean)
+    found = root(gradient, np.zeros(2), jac=hessian, tol=1e-12)
+    if not np.abs(found.fun).max() < GRADIENT_TOLERANCE:
+        return None
+    slope = found.x[0] / scale
+    return _rounded(slope), _rounded(found.x[1] - slope * mean)
 
 
 def _rounded(value: float) -> float:

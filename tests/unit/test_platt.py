@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import math
+from functools import partial
 from typing import Any
 
 import numpy as np
@@ -86,19 +87,36 @@ def test_fit_falls_back_and_says_why(diff: Any, unanswerable: Any, reason: str) 
     assert reason in fit.fallback_reason
 
 
-@given(st.integers(0, 1000), st.floats(-3, 3), st.sampled_from([1e-2, 1.0, 1e2]))
-def test_the_gradient_vanishes_there_to_all_the_digits_that_are_kept(seed: int, log_slope: float, scale: float) -> None:
+def test_a_fit_that_stops_early_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(platt, "root", partial(platt.root, options={"maxfev": 1}))
+    assert platt.fit_no_answer_probability(*sample(1.0, 0.5, 999, seed=2)) == (1.0, 0.0, "the fit did not converge")
+
+
+@given(st.integers(0, 1000), st.floats(-3, 3), st.sampled_from(["normal", "separable", "ties", "outlier"]))
+def test_all_the_digits_that_are_kept_are_right(seed: int, log_slope: float, kind: str) -> None:
+    """A step of Newton's method from there, which squares the error, moves neither number by a unit of its ninth digit
+    (half a unit is lost by rounding)."""
     diff, unanswerable = sample(math.exp(log_slope), 0.3, 200, seed)
-    fit = platt.fit_no_answer_probability(diff * scale, unanswerable)
+    if kind == "separable":
+        unanswerable = diff > 0.1
+    if kind == "ties":
+        diff = np.round(diff)
+    if kind == "outlier":
+        diff[0] = 1e4
+    fit = platt.fit_no_answer_probability(diff, unanswerable)
     assume(fit.fallback_reason is None)
-    losses = [platt_gradient(fit.slope * (1 + by), fit.intercept, diff * scale, unanswerable) for by in (-1e-8, 1e-8)]
-    assert losses[0] < 0 < losses[1]
+    for value, step in zip(fit, newton_step(fit.slope, fit.intercept, diff, unanswerable), strict=False):
+        assert abs(step) < 10.0 ** (math.floor(math.log10(abs(value))) - 8)
 
 
-def platt_gradient(slope: float, intercept: float, diff: Any, unanswerable: Any) -> float:
-    """The derivative of `platt_loss` by the slope."""
+def newton_step(slope: float, intercept: float, diff: Any, unanswerable: Any) -> tuple[float, float]:
+    """For `platt_loss`, its derivatives summed without rounding."""
     positive = int(sum(unanswerable))
     high, low = (positive + 1) / (positive + 2), 1 / (len(diff) - positive + 2)
     probs = [1 / (1 + math.exp(-(slope * d + intercept))) for d in diff]
-    targets = [high if flag else low for flag in unanswerable]
-    return math.fsum((p - t) * d for p, t, d in zip(probs, targets, diff, strict=True))
+    errors = [p - (high if flag else low) for p, flag in zip(probs, unanswerable, strict=True)]
+    weights = [p * (1 - p) for p in probs]
+    by_slope, by_intercept = math.fsum(e * d for e, d in zip(errors, diff, strict=True)), math.fsum(errors)
+    xx, x, one = (math.fsum(w * d**k for w, d in zip(weights, diff, strict=True)) for k in (2, 1, 0))
+    determinant = xx * one - x * x
+    return (one * by_slope - x * by_intercept) / determinant, (xx * by_intercept - x * by_slope) / determinant
