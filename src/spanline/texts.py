@@ -14,10 +14,10 @@ import orjson
 import pyarrow as pa
 import pyarrow.compute as pc
 
+from spanline.blanks import BLANKS
 from spanline.ragged import bounds_of
 
 Array = np.ndarray[Any, Any]
-BLANKS = "".join(chr(code) for code in range(0x3001) if chr(code).isspace())  # what str.strip() takes off
 _IS_BLANK = np.isin(np.arange(0x3002), [ord(blank) for blank in BLANKS])
 _BASE = 0x9E3779B97F4A7C15  # any odd number with bits all over
 _ESCAPES = np.array([len(orjson.dumps(chr(code))) - 3 for code in range(0x80)])  # bytes that JSON adds to a character
@@ -32,7 +32,7 @@ class Texts:
     _codes: Array  # the code point of each character
     _data: Array  # bytes: what slices are made of
     _byte_of: Array  # the byte at which each character begins, and the end
-    _sums: Array  # uint64; before each character, and at the end: the sum of code x BASE^position so far
+    _sums: Array  # uint64; before each character, and at the end: the sum of (code + 1) x BASE^position so far
     _powers: Array  # uint64; BASE^position, all modulo 2^64
 
     @staticmethod
@@ -48,7 +48,7 @@ class Texts:
         powers[0] = 1
         np.cumprod(powers, out=powers)
         sums = np.zeros(len(codes) + 1, np.uint64)
-        np.cumsum(codes * powers[:-1], out=sums[1:])
+        np.cumsum((codes + np.uint32(1)) * powers[:-1], out=sums[1:])  # so that U+0000 counts
         return Texts(joined, bounds, codes, np.frombuffer(joined.encode(), np.uint8), byte_of, sums, powers)
 
     def escaped(self) -> Texts:

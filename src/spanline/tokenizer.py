@@ -19,10 +19,10 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Encoding, Tokenizer
 
+from spanline.blanks import BLANKS
 from spanline.errors import SpanlineError
 from spanline.pieces import Pieces, cut_at_blanks
 from spanline.ragged import Ragged, bounds_of, ranges
-from spanline.texts import BLANKS
 
 Array = np.ndarray[Any, Any]
 MOST_REMEMBERED = 1 << 20  # pieces: bounds memory

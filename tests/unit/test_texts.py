@@ -8,16 +8,16 @@ import numpy as np
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanline import texts
+from spanline.blanks import BLANKS
 from spanline.texts import Texts
 
 TEXTS = st.lists(
-    st.text(st.sampled_from('ab"\\ \n\u00a0\u3000\x1cé馆🎉'), max_size=8) | st.text(max_size=4), min_size=1
+    st.text(st.sampled_from('ab"\\ \n\x00\u00a0\u3000\x1cé馆🎉'), max_size=8) | st.text(max_size=4), min_size=1
 )
 
 
 def test_every_blank_of_python_is_known() -> None:
-    assert set(texts.BLANKS) == {chr(code) for code in range(0x110000) if chr(code).isspace()}
+    assert set(BLANKS) == {chr(code) for code in range(0x110000) if chr(code).isspace()}
 
 
 @given(TEXTS, st.data())
