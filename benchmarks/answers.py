@@ -28,12 +28,20 @@ import numpy as np
 import yaml
 
 from benchmarks import machine, plain, usual_postprocess
-from spanline import answers, examples, features, logits, metrics, params
-from spanline.answers import AnswerSearchParams, Calibration, PostprocessParams
-from spanline.features import Features, example_bounds
-from spanline.logits import Logits
+from spanline.common import params
+from spanline.dataset import splits
+from spanline.no_answer.calibration import Calibration
+from spanline.postprocess import nbest_json, params
+from spanline.postprocess import run as postprocess_run
+from spanline.postprocess.params import PostprocessParams
 from spanline.runtime import num_cores
-from spanline.spans import Found, NBest
+from spanline.search import nbest
+from spanline.search.nbest import Found, NBest
+from spanline.search.params import AnswerSearchParams
+from spanline.squad_v2 import scores, sweep
+from spanline.storage import features, logits
+from spanline.storage.features import Features, example_bounds
+from spanline.storage.logits import Logits
 
 STAGES = ("calibrate", "postprocess", "score")
 ROUNDING = 1e-5  # logits; the plain loop adds and sorts in float32
@@ -93,11 +101,11 @@ def _read(project: Path, split: str) -> Data:
     return Data(
         features=features.read(manifest),
         logits=logits.read(data / "logits" / split, manifest),
-        contexts=examples.read_contexts(squad),
-        gold=examples.read_gold(squad),
+        contexts=splits.read_contexts(squad),
+        gold=splits.read_gold(squad),
         search=params.load(project / "params.yaml", "answer_search", AnswerSearchParams),
         n_best_size=p.n_best_size,
-        threshold=answers.threshold_of(p, calibration),
+        threshold=params.applied_threshold(p, calibration),
         calibration=calibration,
     )
 
@@ -112,7 +120,9 @@ def _search(data: Data, repeats: int, rows: Rows, record: dict[str, Any]) -> tup
     seconds, results = machine.alternate(
         [
             lambda: plain.search(questions, data.n_best_size, length),
-            lambda: answers.find(data.features, data.logits, data.contexts, data.n_best_size, data.search, num_cores()),
+            lambda: nbest.search_split(
+                data.features, data.logits, data.contexts, data.n_best_size, data.search, num_cores()
+            ),
         ],
         repeats,
     )
@@ -149,13 +159,13 @@ def _files(
     record: dict[str, Any],
 ) -> None:
     """Spans -> the contents of the answer files, thresholds and probabilities included."""
-    counts = answers.num_features(data.features)
+    counts = postprocess_run.num_features(data.features)
     seconds, _ = machine.alternate(
         [
             lambda: plain.files(plain_found, data.threshold),
             lambda: (
-                answers.files(found, counts, data.threshold, data.calibration),
-                list(answers.nbest_json(found, num_cores())),
+                postprocess_run.answers(found, counts, data.threshold, data.calibration),
+                list(nbest_json.nbest_json(found, num_cores())),
             ),
         ],
         repeats,
@@ -172,8 +182,8 @@ def _score(data: Data, found: Sequence[Found], repeats: int, rows: Rows, record:
     na_prob = {qid: 1.0 if d is None else 0.5 * (1.0 + math.tanh(0.5 * d)) for qid, d in diff.items()}
 
     def ours() -> dict[str, float]:
-        metrics.normalize.cache_clear()  # a new process starts without it
-        return metrics.score(data.gold, best, na_prob, metrics.NEVER)
+        scores.normalize.cache_clear()  # a new process starts without it
+        return sweep.official_scores(data.gold, best, na_prob, sweep.NEVER)
 
     seconds, results = machine.alternate([lambda: plain.score(data.gold, best, na_prob), ours], repeats)
     _compared("score", seconds, rows, record)
@@ -238,10 +248,10 @@ def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str
         folder, squad = Path(name), args.project / f"data/squad/{args.split}.parquet"
         _save_usual(data, folder)
         usual = (data.n_best_size, data.search.max_answer_length, data.threshold)
-        examples = datasets.load_dataset("parquet", data_files=str(squad), split="train", cache_dir=name)
+        splits = datasets.load_dataset("parquet", data_files=str(squad), split="train", cache_dir=name)
         features_, logits_ = datasets.load_from_disk(str(folder / "features")), np.load(folder / "logits.npy")
         seconds, _ = machine.alternate(
-            [lambda: usual_postprocess.make(examples, features_, logits_, *usual), lambda: _ours(data)], args.repeats
+            [lambda: usual_postprocess.make(splits, features_, logits_, *usual), lambda: _ours(data)], args.repeats
         )
         _compared("postprocess, features in a Dataset", seconds, rows, record, "dataset")
         command = [sys.executable, "-m", "benchmarks.usual_postprocess", "--squad", str(squad.resolve())]
@@ -261,9 +271,12 @@ def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str
 def _ours(data: Data) -> list[Any]:
     """From features and logits to the contents of all files."""
     cores = num_cores()
-    found = answers.find(data.features, data.logits, data.contexts, data.n_best_size, data.search, cores)
-    counts = answers.num_features(data.features)
-    return [answers.files(found, counts, data.threshold, data.calibration), *answers.nbest_json(found, cores)]
+    found = nbest.search_split(data.features, data.logits, data.contexts, data.n_best_size, data.search, cores)
+    counts = postprocess_run.num_features(data.features)
+    return [
+        postprocess_run.answers(found, counts, data.threshold, data.calibration),
+        *nbest_json.nbest_json(found, cores),
+    ]
 
 
 def _save_usual(data: Data, folder: Path) -> None:

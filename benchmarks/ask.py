@@ -22,9 +22,9 @@ from typing import Any
 import torch
 
 from benchmarks import machine
-from spanline.ask import QuestionAnswerer, load
-from spanline.console import say
-from spanline.squad import read_official
+from spanline.ask.answerer import QuestionAnswerer, load
+from spanline.common.console import say
+from spanline.download.formats import read_official
 
 OLD = ("transformers==5.2.0", "torch==2.13.0")
 SETTINGS: dict[str, dict[str, Any]] = {

@@ -21,7 +21,9 @@ import yaml
 
 from benchmarks import machine
 from benchmarks.machine import Usage
-from spanline import examples, features, squad
+from spanline.dataset import splits
+from spanline.download import formats
+from spanline.storage import features
 from spanline.synthetic import corpus
 
 
@@ -63,10 +65,10 @@ def _arguments() -> argparse.Namespace:
 def _splits(args: argparse.Namespace, folder: Path) -> Any:
     path = folder / "split.parquet"
     if args.squad:
-        examples.write(path, squad.read_official(args.squad, args.squad.name))
+        splits.write(path, formats.read_official(args.squad, args.squad.name))
         yield args.squad.stem, path
     for size in args.sizes:
-        examples.write(path, corpus.examples("train", seed=17, num_questions=size * args.questions))
+        splits.write(path, corpus.examples("train", seed=17, num_questions=size * args.questions))
         yield f"synthetic x {size}", path
 
 
@@ -106,7 +108,7 @@ def _compare(name: str, split: Path, ways: list[Way], folder: Path, repeats: int
         sys.exit(f"{name}: the ways made different numbers of features: {counts}")
     return {
         "split": name,
-        "questions": sum(examples.group_sizes(split)),
+        "questions": sum(splits.group_sizes(split)),
         "features": next(iter(counts.values())),
         "ways": {
             way.name: {

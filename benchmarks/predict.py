@@ -16,13 +16,16 @@ import numpy as np
 import torch
 
 from benchmarks import machine
-from spanline import batches, device, features, inference, model, params
-from spanline.features import Features
-from spanline.inference import PredictParams
-from spanline.logits import Logits
-from spanline.model import SpanModel
-from spanline.ragged import Ragged
+from spanline import predict
+from spanline.common import params
+from spanline.model import batches, device, span_model
+from spanline.model.span_model import SpanModel
+from spanline.predict import PredictParams
 from spanline.runtime import num_cores
+from spanline.storage import features
+from spanline.storage.features import Features
+from spanline.storage.logits import Logits
+from spanline.storage.ragged import Ragged
 
 USUAL_BATCH_SIZE = 32  # features
 WARM_UP = 2  # usual batches
@@ -38,8 +41,8 @@ def main() -> None:
     data = features.read(manifest)
     count = min(args.num_features or len(data), len(data))
     data = data.take(np.linspace(0, len(data), count, endpoint=False).astype(np.int64))
-    stock, spans = _stock(args.model, where), model.load(args.model).to(where).eval()
-    model.refuse_mismatch(spans, args.model, manifest, "give the features and the model of one pipeline")
+    stock, spans = _stock(args.model, where), span_model.load(args.model).to(where).eval()
+    span_model.refuse_mismatch(spans, args.model, manifest, "give the features and the model of one pipeline")
 
     _warm_up(stock, spans, data, max_length, p, where)
     seconds, found = machine.alternate(
@@ -102,7 +105,7 @@ def padded(column: Ragged, filled_NT: Any, padding: int) -> torch.Tensor:
 
 def ours(spans: SpanModel, data: Features, p: PredictParams, where: torch.device) -> Logits:
     """As the predict stage computes a shard."""
-    return inference.predict(spans, data, p, where, lambda lengths_B: None, device.num_workers(where, 0))
+    return predict.predict(spans, data, p, where, lambda lengths_B: None, device.num_workers(where, 0))
 
 
 def _report(

@@ -19,11 +19,15 @@ from torch import Tensor
 
 from benchmarks import machine
 from benchmarks.predict import padded
-from spanline import device, features, model, params, training
-from spanline.distributed import ALONE
-from spanline.features import Features
+from spanline.common import params
+from spanline.model import device, span_model
+from spanline.model.distributed import ALONE
 from spanline.runtime import Runtime
-from spanline.train_state import Plan, TrainParams
+from spanline.storage import features
+from spanline.storage.features import Features
+from spanline.train import run as train_run
+from spanline.train.params import TrainParams
+from spanline.train.plan import Plan
 
 QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
 
@@ -109,10 +113,10 @@ def _inputs(data: Features, max_length: int, stock: Any) -> dict[str, Tensor]:
 
 def ours(checkpoint: Path, data: Features, p: TrainParams, where: torch.device) -> float:
     """As the train stage does."""
-    spans = model.pretrained(checkpoint, p.seed, p.dropout)
+    spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
     with tempfile.TemporaryDirectory() as points:
         none = data.take(np.arange(0))
-        report = training.fit(spans, data, none, p, QUIET, where, ALONE, Path(points) / "points")
+        report = train_run.fit(spans, data, none, p, QUIET, where, ALONE, Path(points) / "points")
     losses = [row["loss"] for row in report.history]
     return float(np.mean(losses[len(losses) // 2 :]))
 

@@ -3,14 +3,21 @@
 import argparse
 from pathlib import Path
 
-from spanline import answers, calibrating, console, environment, examples, features, logits, params
-from spanline.files import to_json, write_text
+from spanline.calibrate import run
+from spanline.calibrate.params import CalibrateParams
+from spanline.common import console, environment, params
+from spanline.common.files import to_json, write_text
+from spanline.dataset.splits import read_contexts, read_gold
+from spanline.search.nbest import search_split
+from spanline.search.params import AnswerSearchParams
+from spanline.storage import features, logits
 
 SECTION = "calibrate"
-PARAMS = calibrating.CalibrateParams
+PARAMS = CalibrateParams
 
 
 def main() -> None:
+    """Load, calibrate, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the calibration split, in")
@@ -20,15 +27,16 @@ def main() -> None:
     args = parser.parse_args()
 
     p = params.load(args.params, SECTION, PARAMS)
-    search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
+    search = params.load(args.params, "answer_search", AnswerSearchParams)
     environment.require(args.params, "numpy", "scipy")
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
-    found = answers.find(features.read(manifest), all_logits, examples.read_contexts(args.squad), 1, search).rows()
+    best = search_split(features.read(manifest), all_logits, read_contexts(args.squad), 1, search)
 
-    result = calibrating.calibrate(found, examples.read_gold(args.squad), p.metric)
-    write_text(args.out, to_json(result))
-    console.say(calibrating.summary(result))
+    report = run.calibrate(best.rows(), read_gold(args.squad), p.metric)
+
+    write_text(args.out, to_json(report.to_content()))
+    console.say(run.summary(report))
 
 
 if __name__ == "__main__":

@@ -5,10 +5,11 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spanline import console, encoder, files, params
+from spanline import checkpoint
+from spanline.common import console, files, params
 
 SECTION = "checkpoint"
-PARAMS = encoder.Checkpoint
+PARAMS = checkpoint.Checkpoint
 
 
 def main() -> None:
@@ -20,9 +21,9 @@ def main() -> None:
 
     settings = params.load(args.params, SECTION, PARAMS)
 
-    encoder.require_pins(settings)
+    checkpoint.require_pins(settings)
     with files.new_folder(args.out) as folder:
-        description = encoder.write_checkpoint(settings, folder)
+        description = checkpoint.write_checkpoint(settings, folder)
     console.say(f"{description['name']}: {', '.join(description['files'])}")
 
 

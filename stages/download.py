@@ -5,11 +5,13 @@ from __future__ import annotations
 import argparse
 from pathlib import Path
 
-from spanline import console, environment, files, params, sources
+from spanline.common import console, environment, files, params
+from spanline.download import run as download_run
+from spanline.download.params import Download
 from spanline.runtime import Runtime
 
 SECTION = "download"
-PARAMS = sources.Download
+PARAMS = Download
 
 
 def main() -> None:
@@ -23,9 +25,9 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "pyarrow", "datasets")
 
-    sources.require_pins(settings)
+    download_run.require_pins(settings)
     with files.new_folder(args.out) as folder:
-        counts = sources.write_splits(settings, folder, runtime.progress_every_s)
+        counts = download_run.write_splits(settings, folder, runtime.progress_every_s)
     for split, split_counts in counts.items():
         console.say(f"{split}: {split_counts}")
 

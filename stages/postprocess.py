@@ -1,17 +1,25 @@
-"""Postprocess: logits -> one answer a question or "", its n-best list, and how unanswerable it looks."""
+"""Postprocess: logits -> one answer per question or "", its n-best list, and how unanswerable it looks."""
 
 import argparse
 from pathlib import Path
 
-from spanline import answers, console, environment, examples, features, logits, params
-from spanline.files import new_folder
+from spanline.common import console, environment, params
+from spanline.common.files import new_folder
+from spanline.dataset.splits import read_contexts
+from spanline.no_answer.calibration import Calibration
+from spanline.postprocess import run as postprocess_run
+from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import Runtime, num_cores
+from spanline.search.nbest import search_split
+from spanline.search.params import AnswerSearchParams
+from spanline.storage import features, logits
 
 SECTION = "postprocess"
-PARAMS = answers.PostprocessParams
+PARAMS = PostprocessParams
 
 
 def main() -> None:
+    """Load, search, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the split, in")
@@ -22,25 +30,21 @@ def main() -> None:
     args = parser.parse_args()
 
     p = params.load(args.params, SECTION, PARAMS)
-    search = params.load(args.params, "answer_search", answers.AnswerSearchParams)
+    search = params.load(args.params, "answer_search", AnswerSearchParams)
     workers = params.load(args.params, "runtime", Runtime).workers or num_cores()
     environment.require(args.params, "numpy", "orjson", "pyarrow")
-    calibration = answers.Calibration.read(args.calibration)
-    threshold = answers.threshold_of(p, calibration)
+    calibration = Calibration.read(args.calibration)
+    threshold = applied_threshold(p, calibration)
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)
-    contexts = examples.read_contexts(args.squad)
     all_features = features.read(manifest)
 
-    found = answers.find(all_features, all_logits, contexts, p.n_best_size, search, workers)
+    found = search_split(all_features, all_logits, read_contexts(args.squad), p.n_best_size, search, workers)
 
-    written = answers.files(found, answers.num_features(all_features), threshold, calibration)
+    answers = postprocess_run.answers(found, postprocess_run.num_features(all_features), threshold, calibration)
     with new_folder(args.out) as out:
-        for name, content in written.contents.items():
-            (out / name).write_bytes(content)
-        with (out / "nbest.json").open("wb") as file:
-            file.writelines(answers.nbest_json(found, workers))
-    console.say(answers.summary(written.predictions, threshold))
+        postprocess_run.write(out, answers, found, workers)
+    console.say(postprocess_run.summary(answers))
 
 
 if __name__ == "__main__":

@@ -3,32 +3,22 @@
 import argparse
 from pathlib import Path
 
-from spanline import (
-    console,
-    device,
-    distributed,
-    environment,
-    features,
-    files,
-    inference,
-    logits,
-    model,
-    params,
-    scratch,
-)
+from spanline import predict
+from spanline.common import console, environment, params
+from spanline.model import device, span_model
 from spanline.runtime import Runtime
-from spanline.shards import ShardWriter
+from spanline.storage import features
 
-SECTION, PARAMS = "predict", inference.PredictParams
+SECTION, PARAMS = "predict", predict.PredictParams
 
 
 def main() -> None:
-    """Load, predict shard by shard, write."""
+    """Load, predict, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--features", type=Path, required=True, help="features of one split, in")
     parser.add_argument("--model", type=Path, required=True, help="what the train stage wrote, in")
-    parser.add_argument("--out", type=Path, required=True, help="logits, a row a feature in the features' order, out")
+    parser.add_argument("--out", type=Path, required=True, help="logits, a row per feature in the features' order, out")
     parser.add_argument("--scratch", type=Path, default=Path(".scratch"), help="where finished shards are kept")
     args = parser.parse_args()
     environment.require(args.params, "pyarrow", "torch", "transformers")
@@ -36,27 +26,16 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, 1, p.precision, p.deterministic)  # a batch a thread: see device.num_workers
-    workers = device.num_workers(where, runtime.workers)
-    spans = model.load(args.model)
-    model.refuse_mismatch(spans, args.model, manifest, "run both stages anew: dvc repro featurize train predict")
-    points = inference.points(args.scratch, p, manifest, args.model, where)
-    with scratch.stop_on_signal() as stop, distributed.join(where) as group:
-        clock = inference.Clock(manifest, runtime.progress_every_s, stop)
-        if group.size > 1:  # each process keeps its share of the shards in `points`, the first puts all together
-            for _ in inference.tables(spans, manifest, p, where, points, clock, group, workers):
-                pass
-            group.wait()
-        if not group.is_first:
-            return
-        with files.new_folder(args.out) as out:
-            writer = ShardWriter(out, logits.KIND, manifest.params["rows_per_shard"])
-            for table in inference.tables(spans, manifest, p, where, points, clock, workers=workers):
-                writer.write(table)
-            made_from = {"features": manifest.sha256, "model": files.sha256(args.model / model.WEIGHTS)}
-            writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
-    scratch.remove(points)
-    console.say(f"{manifest.rows:,} features -> {args.out}, {clock.speed()}")
+    where = device.prepare(runtime.device, 1, p.precision, p.deterministic)  # a batch per thread: device.num_workers
+    spans = span_model.load(args.model)
+    todo = "run both stages anew: dvc repro featurize train predict"
+    span_model.refuse_mismatch(spans, args.model, manifest, todo)
+    points = predict.points(args.scratch, p, manifest, args.model, where)
+
+    weights = args.model / span_model.WEIGHTS
+    speed = predict.write_logits(spans, weights, manifest, p, runtime, where, points, args.out)
+    if speed is not None:
+        console.say(f"{manifest.rows:,} features -> {args.out}, {speed}")
 
 
 if __name__ == "__main__":

@@ -1,17 +1,22 @@
 """Score: answers and gold -> the official SQuAD v2 numbers at each threshold, intervals, slices and plot data."""
 
 import argparse
-import gc
 from pathlib import Path
 
-from spanline import console, environment, examples, params, plots, scoring
-from spanline.files import new_folder, to_json, write_text
+from spanline.answers import Answers
+from spanline.common import console, environment, params
+from spanline.common.files import new_folder, to_csv, to_json, write_text
+from spanline.dataset import splits
+from spanline.score import run as score_run
+from spanline.score.params import ScoreParams
+from spanline.score.slices import Slice
 
 SECTION = "score"
-PARAMS = scoring.ScoreParams
+PARAMS = ScoreParams
 
 
 def main() -> None:
+    """Load, score, write."""
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the split, in")
@@ -23,18 +28,16 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     environment.require(args.params, "numpy")
-    answers = scoring.Answers.read(args.answers)
-    scored = scoring.score(list(examples.read(args.squad)), answers, p)
+    scored = score_run.score_run(list(splits.read(args.squad)), Answers.read(args.answers), p)
 
     with new_folder(args.plots) as folder:
         for name, text in scored.plots.items():
             (folder / name).write_text(text, encoding="utf-8")
-    write_text(args.slices, plots.to_csv(scored.slices))
+    write_text(args.slices, to_csv(Slice._fields, scored.slices))
     write_text(args.out, to_json(scored.sections))
-    console.say(scoring.summary(scored))
+    console.say(score_run.summary(scored))
 
 
 if __name__ == "__main__":
     environment.hide("pandas")
-    gc.disable()  # looking for garbage where there is none takes a seventh of this stage
     console.run(main)

@@ -2,24 +2,16 @@
 
 import argparse
 from pathlib import Path
+from typing import Any
 
-from spanline import (
-    console,
-    device,
-    distributed,
-    environment,
-    features,
-    files,
-    model,
-    params,
-    scratch,
-    train_report,
-    train_state,
-    training,
-)
+from spanline.common import console, environment, files, params
+from spanline.model import device, distributed, resume, span_model
 from spanline.runtime import Runtime
+from spanline.storage import features
+from spanline.train import report, run
+from spanline.train.params import TrainParams
 
-SECTION, PARAMS = "train", train_state.TrainParams
+SECTION, PARAMS = "train", TrainParams
 
 
 def main() -> None:
@@ -42,28 +34,33 @@ def main() -> None:
 
     manifest = features.manifest(args.features)
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
-    spans = model.pretrained(args.checkpoint, p.seed, p.dropout)
-    model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")
-    data = training.read_features(manifest, spans.encoder.config.vocab_size)
+    spans = span_model.pretrained(args.checkpoint, p.seed, p.dropout)
+    span_model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")
+    data = run.read_features(manifest, spans.encoder.config.vocab_size)
     calibration = features.manifest(args.calibration)
-    points = args.scratch / "train" / scratch.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
+    points = args.scratch / "train" / resume.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
     with distributed.join(where) as group:
-        report = training.fit(spans, data, features.read(calibration), p, runtime, where, group, points)
+        fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points)
         if group.is_first:
-            write(args, report, spans)
-            scratch.remove(points)
+            write(args, fitted, spans)
+            resume.remove(points)
 
 
-def write(args: argparse.Namespace, report: train_report.Report, spans: model.SpanModel) -> None:
+def write(args: argparse.Namespace, fitted: report.Report, spans: span_model.SpanModel) -> None:
     """The model and what training was like."""
     with files.new_folder(args.out) as out:
-        if not model.save(spans, args.checkpoint, out):
+        if not span_model.save(spans, args.checkpoint, out):
             console.say(f"transformers has no plain span head for this encoder: {args.out} loads in Spanline only")
-    files.write_text(args.metrics, files.to_json(report.result))
-    files.write_text(args.history, train_report.to_csv(report.history, train_report.HISTORY_COLUMNS))
-    files.write_text(args.epochs, train_report.to_csv(report.epochs, train_report.EPOCH_COLUMNS))
-    files.write_text(args.timings, files.to_json(report.timings))
-    console.say(f"{report.result['steps']:,} steps, final loss {report.result['final_loss']:.3f} -> {args.out}")
+    files.write_text(args.metrics, files.to_json(fitted.result))
+    files.write_text(args.history, csv(report.HISTORY_COLUMNS, fitted.history))
+    files.write_text(args.epochs, csv(report.EPOCH_COLUMNS, fitted.epochs))
+    files.write_text(args.timings, files.to_json(fitted.timings))
+    console.say(f"{fitted.result['steps']:,} steps, final loss {fitted.result['final_loss']:.3f} -> {args.out}")
+
+
+def csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
+    """These columns of the rows."""
+    return files.to_csv(columns, ([row[name] for name in columns] for row in rows))
 
 
 if __name__ == "__main__":

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from pathlib import Path
 
-from spanline import model
+from spanline.model import span_model
 from spanline.synthetic.corpus import examples
 
 
@@ -13,13 +13,13 @@ def make_model(encoder: Path, folder: Path) -> Path:
     import torch
 
     folder.mkdir(parents=True)
-    spans = model.pretrained(encoder, 5, None).eval()
+    spans = span_model.pretrained(encoder, 5, None).eval()
     generator = torch.Generator().manual_seed(11)
     with torch.no_grad():
         for parameter in spans.parameters():
             parameter += torch.randn(parameter.shape, generator=generator) * (0.1 if parameter.ndim > 1 else 0.02)
         spans.head.weight *= 4
-    model.save(spans, encoder, folder)
+    span_model.save(spans, encoder, folder)
     return folder
 
 

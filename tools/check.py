@@ -21,8 +21,8 @@ from dvc.exceptions import DvcException
 from dvc.repo import Repo
 from dvc_data.hashfile.transfer import find_tree_by_obj_id
 
-from spanline import console
-from spanline.errors import SpanlineError
+from spanline.common import console
+from spanline.common.errors import SpanlineError
 
 SHOWN = 3  # names in a line; the rest is counted
 

@@ -23,8 +23,8 @@ from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanline import console
-from spanline.errors import SpanlineError
+from spanline.common import console
+from spanline.common.errors import SpanlineError
 
 LOCKS = Path("/tmp")  # one for all users of the machine
 LOOK_AGAIN_S = 1.0  # while all GPUs are taken

@@ -16,9 +16,9 @@ from typing import Any
 from ruamel.yaml import YAML
 from ruamel.yaml.error import YAMLError
 
-from spanline import console
-from spanline.errors import SpanlineError
-from spanline.files import new_file
+from spanline.common import console
+from spanline.common.errors import SpanlineError
+from spanline.common.files import new_file
 
 TODO = "dvc repro --pull && git add dvc.lock metrics && git commit --no-edit"
 Stages = Mapping[str, Any]

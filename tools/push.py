@@ -15,8 +15,8 @@ from typing import Any
 from dvc.exceptions import DvcException
 from dvc.repo import Repo
 
-from spanline import console
-from spanline.errors import SpanlineError
+from spanline.common import console
+from spanline.common.errors import SpanlineError
 
 
 def metrics_in_cache(repo: Any) -> set[Any]:

@@ -15,8 +15,8 @@ import subprocess
 import sys
 from pathlib import Path
 
-from spanline import console
-from spanline.errors import SpanlineError
+from spanline.common import console
+from spanline.common.errors import SpanlineError
 
 REMOTE = "team"
 # git runs a driver in the top folder of the work tree, so tools/ and src/ of the very branch at hand are found.

@@ -20,8 +20,8 @@ from dvc_data.hashfile.hash import file_md5
 from dvc_data.hashfile.transfer import find_tree_by_obj_id
 from dvc_data.hashfile.tree import Tree
 
-from spanline import console
-from spanline.errors import SpanlineError
+from spanline.common import console
+from spanline.common.errors import SpanlineError
 
 OBJECT = re.compile(r"[0-9a-f]{32}(\.dir)?")  # other names are files that a killed transfer left: never read by DVC
 

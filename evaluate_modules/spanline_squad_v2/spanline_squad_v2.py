@@ -7,8 +7,8 @@ metric.compute(predictions=predictions, references=references)
 import datasets
 import evaluate
 
-from spanline import metrics
-from spanline.errors import SpanlineError
+from spanline.common.errors import SpanlineError
+from spanline.squad_v2 import sweep
 
 _CITATION = """\
 @inproceedings{rajpurkar-etal-2018-know,
@@ -64,11 +64,11 @@ class SpanlineSquadV2(evaluate.Metric):
             reference_urls=["https://rajpurkar.github.io/SQuAD-explorer/"],
         )
 
-    def _compute(self, predictions, references, no_answer_threshold=metrics.NEVER):
+    def _compute(self, predictions, references, no_answer_threshold=sweep.NEVER):
         gold = _by_id("references", references, lambda row: row["answers"]["text"])
         texts = _by_id("predictions", predictions, lambda row: row["prediction_text"])
         na_prob = _by_id("predictions", predictions, lambda row: row["no_answer_probability"])
-        return metrics.score(gold, texts, na_prob, no_answer_threshold)
+        return sweep.official_scores(gold, texts, na_prob, no_answer_threshold)
 
 
 def _by_id(name, rows, value_of):

@@ -9,7 +9,7 @@ from __future__ import annotations
 from pathlib import Path
 from typing import Any
 
-from spanline.errors import SpanlineError
+from spanline.common.errors import SpanlineError
 
 
 def load_dataset(name: str, revision: str) -> Any:

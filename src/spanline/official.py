@@ -11,17 +11,18 @@ so that no plotting library is needed. From Python: `score` takes the parsed fil
 from __future__ import annotations
 
 import argparse
-import csv
-import io
 import json
 import sys
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-from spanline import console, curves, metrics
-from spanline.errors import SpanlineError
-from spanline.files import read_json, write_text
+from spanline.common import console
+from spanline.common.errors import SpanlineError
+from spanline.common.files import read_json, to_csv, write_text
+from spanline.squad_v2 import curves
+from spanline.squad_v2.scores import GoldTexts, question_scores
+from spanline.squad_v2.sweep import NEVER, official_scores
 
 HISTOGRAM_BINS = 20  # the official script's, over [0, 1]
 
@@ -30,18 +31,18 @@ def score(
     data: Any,
     predictions: Mapping[str, str],
     na_prob: Mapping[str, float] | None = None,
-    na_prob_thresh: float = metrics.NEVER,
+    na_prob_thresh: float = NEVER,
 ) -> dict[str, float]:
     """The official script's output for an official data file's content (v1.1 or v2.0); percent, totals are counts."""
-    return metrics.score(gold_texts(data, "data"), predictions, na_prob, na_prob_thresh)
+    return official_scores(gold_texts(data, "data"), predictions, na_prob, na_prob_thresh)
 
 
-def gold_texts(data: Any, origin: str) -> metrics.GoldTexts:
+def gold_texts(data: Any, origin: str) -> GoldTexts:
     """The gold answers by question id, in file order. Reads nothing else: offsets and contexts may be wrong or absent.
 
     Raises SpanlineError that names `origin` when the data has another form or an id comes twice.
     """
-    gold: metrics.GoldTexts = {}
+    gold: GoldTexts = {}
     try:
         for question in _questions(data):
             qid, texts = question["id"], tuple(answer["text"] for answer in question["answers"])
@@ -61,15 +62,15 @@ def _questions(data: Any) -> Iterator[Any]:
 
 
 def picture_data(
-    gold: metrics.GoldTexts, predictions: Mapping[str, str], na_prob: Mapping[str, float]
+    gold: GoldTexts, predictions: Mapping[str, str], na_prob: Mapping[str, float]
 ) -> tuple[dict[str, float], dict[str, str]]:
     """The average precisions that --out-image-dir adds to the output, and the pictures' numbers: file name -> CSV."""
-    found = curves.precision_recall(gold, metrics.question_scores(gold, predictions), na_prob)
-    texts = {f"{name}.csv": _csv(("recall", "precision"), curve.points) for name, curve in found.items()}
+    found = curves.precision_recall(gold, question_scores(gold, predictions), na_prob)
+    texts = {f"{name}.csv": to_csv(("recall", "precision"), curve.points) for name, curve in found.items()}
     for name, has_answers in (("hasAns", True), ("noAns", False)):
         values = [na_prob[qid] for qid, texts_ in gold.items() if bool(texts_) is has_answers]
         if values:
-            texts[f"na_prob_hist_{name}.csv"] = _csv(("na_prob_from", "na_prob_to", "proportion"), _histogram(values))
+            texts[f"na_prob_hist_{name}.csv"] = to_csv(("na_prob_from", "na_prob_to", "proportion"), _histogram(values))
     return curves.average_precisions(found), texts
 
 
@@ -83,18 +84,12 @@ def _histogram(values: Sequence[float]) -> list[tuple[float, float, float]]:
     return [(low, high, count / len(values)) for low, high, count in zip(edges[:-1], edges[1:], counts, strict=True)]
 
 
-def _csv(header: Sequence[str], rows: Sequence[Sequence[float]]) -> str:
-    text = io.StringIO()
-    csv.writer(text, lineterminator="\n").writerows([header, *rows])
-    return text.getvalue()
-
-
 def main() -> None:
     args = _arguments()
     gold = gold_texts(read_json(args.data_file, "check the path"), str(args.data_file))
     predictions = _read_object(args.pred_file)
     na_prob = _read_object(args.na_prob_file) if args.na_prob_file else None
-    scores = metrics.score(gold, predictions, na_prob, args.na_prob_thresh)
+    scores = official_scores(gold, predictions, na_prob, args.na_prob_thresh)
     if na_prob is not None and args.out_image_dir:
         average_precisions, texts = picture_data(gold, predictions, na_prob)
         scores |= average_precisions
@@ -113,7 +108,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--out-file", "-o", type=Path, help="write the scores here (default: stdout)")
     parser.add_argument("--na-prob-file", "-n", type=Path, help="JSON: question id -> probability of no answer")
     help_ = 'answer "" where the probability of no answer is above this (default: 1.0, nowhere)'
-    parser.add_argument("--na-prob-thresh", "-t", type=float, default=metrics.NEVER, help=help_)
+    parser.add_argument("--na-prob-thresh", "-t", type=float, default=NEVER, help=help_)
     help_ = "with --na-prob-file: write precision-recall curves and histograms here, as CSV"
     parser.add_argument("--out-image-dir", "-p", type=Path, help=help_)
     parser.add_argument("--verbose", "-v", action="store_true", help="accepted and ignored")

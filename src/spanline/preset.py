@@ -11,9 +11,9 @@ from typing import Any
 
 from ruamel.yaml import YAML
 
-from spanline import console
-from spanline.errors import SpanlineError
-from spanline.files import write_text
+from spanline.common import console
+from spanline.common.errors import SpanlineError
+from spanline.common.files import write_text
 
 
 def overlay(params: Any, preset: Any, preset_path: Path, prefix: str = "") -> Iterator[str]:

@@ -9,7 +9,7 @@ from typing import Annotated, TypeVar
 
 from pydantic import Field
 
-from spanline.params import Section
+from spanline.common.params import Section
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")

@@ -40,3 +40,19 @@ def _files(module: str) -> list[Path]:
     folders = [ROOT / "src" / "spanline" / Path(*rest[:depth]) for depth in range(len(rest) + 1)]
     files = [folder / "__init__.py" for folder in folders] + [folders[-1].with_suffix(".py")]
     return [file for file in files if file.is_file()]
+
+
+def rooms() -> dict[str, set[str]]:
+    """Each package directly in src/spanline -> the modules in it, as paths from the root."""
+    folders = [path.parent for path in (ROOT / "src" / "spanline").glob("*/__init__.py")]
+    return {str(folder.relative_to(ROOT)): _modules(folder) for folder in sorted(folders)}
+
+
+def _modules(folder: Path) -> set[str]:
+    return {str(path.relative_to(ROOT)) for path in folder.rglob("*.py") if path.stat().st_size}
+
+
+def named_shortly(modules: set[str]) -> list[str]:
+    """The modules as dvc.yaml names them: a folder where all of its modules are among them, else the files."""
+    whole = {folder: inside for folder, inside in rooms().items() if inside <= modules}
+    return sorted({*whole, *modules.difference(*whole.values())})

@@ -1,4 +1,4 @@
-"""dvc.yaml says what is true: deps are what a stage imports, params what it reads, and an edit re-runs just that."""
+"""dvc.yaml says what is true: deps are what a stage imports, params what it reads, paths what its command names."""
 
 from __future__ import annotations
 
@@ -11,8 +11,8 @@ from typing import Any
 import pytest
 import yaml
 
-from spanline.params import Section
-from tests.architecture.closure import ROOT, closure
+from spanline.common.params import Section
+from tests.architecture.closure import ROOT, closure, named_shortly, rooms
 from tests.pipeline.workspace import STAGES
 
 DVC: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
@@ -26,7 +26,7 @@ def definition(name: str) -> dict[str, Any]:
 
 
 def code_deps(name: str) -> set[str]:
-    return {dep for dep in definition(name)["deps"] if dep.endswith(".py")}
+    return {dep for dep in definition(name)["deps"] if dep.startswith(("src/", "stages/"))}
 
 
 def source(name: str) -> ast.Module:
@@ -45,18 +45,26 @@ def test_every_script_is_a_stage() -> None:
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_deps_are_the_import_closure(name: str) -> None:
-    imported = closure(ROOT / "stages" / f"{name}.py")
-    add = "".join(f"\n      - {path}" for path in sorted(imported - code_deps(name)))
-    drop = "".join(f"\n      - {path}" for path in sorted(code_deps(name) - imported))
-    assert imported == code_deps(name), (
+    """A folder stands for all modules in it, and does so wherever a stage imports them all: no edit re-runs a stage
+    without need, and a new module of a room needs no new line."""
+    expected = set(named_shortly(closure(ROOT / "stages" / f"{name}.py")))
+    add = "".join(f"\n      - {path}" for path in sorted(expected - code_deps(name)))
+    drop = "".join(f"\n      - {path}" for path in sorted(code_deps(name) - expected))
+    assert expected == code_deps(name), (
         f"in dvc.yaml, stage {name}, deps: add{add or ' nothing'}\ndrop{drop or ' nothing'}"
     )
+
+
+def test_a_folder_is_named_only_where_it_is_imported_whole() -> None:
+    room, modules = next((room, modules) for room, modules in rooms().items() if len(modules) > 1)
+    assert named_shortly(modules | {"src/spanline/x.py"}) == sorted([room, "src/spanline/x.py"])
+    assert named_shortly(set(sorted(modules)[1:])) == sorted(modules)[1:]
 
 
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_path_of_a_command_is_declared_and_the_other_way_round(name: str) -> None:
     stage = definition(name)
-    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if not path.endswith(".py")}
+    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if path.startswith("data/")}
     declared |= {path for key in ("metrics", "plots") for entry in stage.get(key, []) for path in entry}
     words = {word for word in shlex.split(stage["cmd"]) if DATA_PATH.fullmatch(word)}
     # a command may name the folder that declared files lie in
@@ -107,56 +115,9 @@ def test_every_number_has_its_unit_or_meaning_in_a_comment() -> None:
     assert names <= explained_above
 
 
-# What an edit of each of these files re-runs directly; what follows from it depends on the bytes that come out.
+# What an edit of each of these parameters re-runs directly; what follows from it depends on the bytes that come out.
 FEATURIZE = {"featurize@train", "featurize@calibration", "featurize@validation"}
 PREDICT = {"predict@calibration", "predict@validation"}
-EDITS = {
-    "src/spanline/metrics.py": {"calibrate", "score"},
-    "src/spanline/windows.py": FEATURIZE,
-    "src/spanline/slow_windows.py": FEATURIZE,
-    "src/spanline/tokenizer.py": FEATURIZE,
-    "src/spanline/pieces.py": FEATURIZE,
-    "src/spanline/workers.py": FEATURIZE,
-    "src/spanline/blanks.py": FEATURIZE | {"calibrate", "postprocess"},
-    "src/spanline/texts.py": {"calibrate", "postprocess"},
-    "src/spanline/json_columns.py": {"calibrate", "postprocess"},
-    "src/spanline/spans.py": {"calibrate", "postprocess"},
-    "src/spanline/calibration.py": {"calibrate", "postprocess", "score"},
-    "src/spanline/calibrating.py": {"calibrate"},
-    "src/spanline/platt.py": {"calibrate"},
-    "src/spanline/scoring.py": {"score"},
-    "src/spanline/slices.py": {"score"},
-    "src/spanline/official.py": set(),
-    "src/spanline/training.py": {"train"},
-    "src/spanline/optimizer.py": {"train"},
-    "src/spanline/scratch.py": {"train"} | PREDICT,
-    "src/spanline/model.py": {"train"} | PREDICT,
-    "src/spanline/batches.py": {"train"} | PREDICT,
-    "src/spanline/inference.py": PREDICT,
-    "src/spanline/logits.py": PREDICT | {"calibrate", "postprocess"},
-    "src/spanline/features.py": FEATURIZE | PREDICT | {"train", "calibrate", "postprocess"},
-    "src/spanline/fetch.py": {"download"},
-    "src/spanline/sources.py": {"download"},
-    "src/spanline/encoder.py": {"checkpoint"},
-    "src/spanline/hub.py": {"download", "checkpoint"},
-    "src/spanline/synthetic/relations.py": {"download"},
-    "src/spanline/preset.py": set(),
-    "src/spanline/ask.py": set(),
-    "src/spanline/ranking.py": set(),
-    "src/spanline/light.py": set(),
-    "src/spanline/steps.py": set(),
-    "src/spanline/entities.py": set(),
-    "src/spanline/evaluated.py": set(),
-    "src/spanline/command.py": set(),
-    "src/spanline/release.py": set(),
-    "src/spanline/card.py": set(),
-    "src/spanline/publish.py": set(),
-    "stages/score.py": {"score"},
-    "data/squad/validation.parquet": {"download", "featurize@validation", "postprocess", "score"},
-    "data/checkpoint/tokenizer.json": {"checkpoint", "train"} | FEATURIZE,
-    "data/calibration.json": {"calibrate", "postprocess"},
-    "data/answers/predictions.json": {"postprocess", "score"},
-}
 SECTIONS = {
     "download.seed": {"download"},
     "checkpoint.path.folder": {"checkpoint"},
@@ -192,16 +153,9 @@ def named_by(stage: str, *kinds: str) -> list[str]:
     return [name.replace("${item}", split) for name in names]
 
 
-@pytest.mark.parametrize("path", EDITS)
-def test_an_edit_of_a_file_concerns_these_stages(path: str) -> None:
-    """That DVC then runs them, tests/team/test_matrix.py sees."""
-    named = {stage: named_by(stage, "deps", "outs") for stage in STAGES}
-    concerned = {stage for stage, names in named.items() if any(f"{path}/".startswith(f"{name}/") for name in names)}
-    assert concerned == EDITS[path]
-
-
 @pytest.mark.parametrize("key", SECTIONS)
 def test_an_edit_of_a_parameter_concerns_these_stages(key: str) -> None:
+    """That DVC then runs them, and what an edit of each module and file does, tests/team/test_matrix.py sees."""
     named = {stage: named_by(stage, "params") for stage in STAGES}
     concerned = {stage for stage, names in named.items() if any(f"{key}.".startswith(f"{name}.") for name in names)}
     assert concerned == SECTIONS[key]

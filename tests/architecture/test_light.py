@@ -17,12 +17,12 @@ LIGHT = {
     "stages.postprocess": HEAVY | {"tokenizers", "scipy"},
     "stages.score": HEAVY | {"tokenizers", "scipy"},
     "stages.featurize": HEAVY,
-    "spanline.command": HEAVY | {"tokenizers", "numpy", "pyarrow"},
-    "spanline.entities": HEAVY,
-    "spanline.ranking": HEAVY,
-    "spanline.release": HEAVY,
+    "spanline.cli.main": HEAVY | {"tokenizers", "numpy", "pyarrow"},
+    "spanline.walkthrough.entities": HEAVY,
+    "spanline.ask.ranking": HEAVY,
+    "spanline.release.folder": HEAVY,
     "spanline.preset": HEAVY | {"tokenizers", "numpy", "pyarrow"},
-    "spanline.metrics": HEAVY | {"tokenizers", "numpy", "pyarrow"},
+    "spanline.official": HEAVY | {"tokenizers", "numpy", "pyarrow"},
 }
 
 

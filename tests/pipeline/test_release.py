@@ -10,8 +10,8 @@ from typing import Any
 import pytest
 import yaml
 
-from spanline.ask import load
-from spanline.files import sha256
+from spanline.ask.answerer import load
+from spanline.common.files import sha256
 from tests.pipeline.workspace import Workspace
 
 SPLIT = "data/squad/validation.parquet"
@@ -26,7 +26,7 @@ def workspace(reproduced: Workspace) -> Iterator[Workspace]:
 
 
 def release(workspace: Workspace, out: Path, *options: str, check: bool = True) -> str:
-    call = ("python", "-m", "spanline.command", "release", "--out", str(out), *options)
+    call = ("python", "-m", "spanline", "release", "--out", str(out), *options)
     return workspace.run(*call, check=check).stderr
 
 

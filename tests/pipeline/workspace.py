@@ -12,7 +12,7 @@ from typing import Any
 
 import yaml
 
-from spanline.files import sha256
+from spanline.common.files import sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 STAGES = (

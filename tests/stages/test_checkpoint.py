@@ -13,9 +13,10 @@ from typing import Any
 import pytest
 import yaml
 
-from spanline import encoder, params
-from spanline.errors import SpanlineError
-from spanline.files import sha256
+from spanline import checkpoint
+from spanline.common import params
+from spanline.common.errors import SpanlineError
+from spanline.common.files import sha256
 
 ROOT = Path(__file__).parents[2]
 PINS = {
@@ -42,8 +43,8 @@ def section(source: str, **changes: Any) -> dict[str, Any]:
     return {**content, source: {**content[source], **changes}}  # type: ignore[dict-item]
 
 
-def settings(source: str, **changes: Any) -> encoder.Checkpoint:
-    return params.check(Path("params.yaml"), "checkpoint", section(source, **changes), encoder.Checkpoint)
+def settings(source: str, **changes: Any) -> checkpoint.Checkpoint:
+    return params.check(Path("params.yaml"), "checkpoint", section(source, **changes), checkpoint.Checkpoint)
 
 
 @pytest.fixture
@@ -59,19 +60,19 @@ def model(tmp_path: Path) -> Path:
     return folder
 
 
-def written(tmp_path: Path, given: encoder.Checkpoint) -> dict[str, Any]:
+def written(tmp_path: Path, given: checkpoint.Checkpoint) -> dict[str, Any]:
     out = tmp_path / "out"
     out.mkdir()
-    description = encoder.write_checkpoint(given, out)
+    description = checkpoint.write_checkpoint(given, out)
     content: dict[str, Any] = json.loads((out / "checkpoint.json").read_text(encoding="utf-8"))
     assert content == description
     assert content["files"] == {path.name: sha256(path) for path in out.iterdir() if path.name != "checkpoint.json"}
     return content
 
 
-def refusal(tmp_path: Path, given: encoder.Checkpoint) -> str:
+def refusal(tmp_path: Path, given: checkpoint.Checkpoint) -> str:
     with pytest.raises(SpanlineError) as error:
-        encoder.write_checkpoint(given, tmp_path)
+        checkpoint.write_checkpoint(given, tmp_path)
     return str(error.value)
 
 
@@ -206,7 +207,7 @@ def test_stage_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, model: Pat
 
 def test_a_folder_without_checksums_is_refused_with_the_checksum_to_set(model: Path) -> None:
     with pytest.raises(SpanlineError) as error:
-        encoder.require_pins(settings("path", folder=str(model)))
+        checkpoint.require_pins(settings("path", folder=str(model)))
     path = model / "config.json"
     what = f"checkpoint.path.sha256 has no 'config.json', so an edit of {path} would go unnoticed"
     assert str(error.value) == f"params.yaml: {what}; add config.json: {sha256(path)}"

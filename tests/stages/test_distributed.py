@@ -13,7 +13,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
-from spanline import features, logits
+from spanline.storage import features, logits
 from tests.stages import test_predict, test_train
 from tests.stages.test_train import ROOT, inputs, write_params  # noqa: F401 (a fixture)
 

@@ -17,8 +17,9 @@ from typing import Any
 import pytest
 import yaml
 
-from spanline import examples, squad
-from spanline.files import sha256
+from spanline.common.files import sha256
+from spanline.dataset import splits
+from spanline.download import formats
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
@@ -77,8 +78,8 @@ def test_files(tmp_path: Path) -> None:
     assert [line.partition(":")[0] for line in lines[:3]] == ["train", "calibration", "validation"]
     assert lines[2] == "validation: 39 questions in 4 articles, 32 answerable, 7 not"
     assert lines[3].startswith("done in ")
-    validation = examples.read(tmp_path / "data" / "squad" / "validation.parquet")
-    assert list(validation) == list(squad.read_official(TINY, str(TINY)))
+    validation = splits.read(tmp_path / "data" / "squad" / "validation.parquet")
+    assert list(validation) == list(formats.read_official(TINY, str(TINY)))
 
 
 def test_synthetic_replaces_an_older_folder(tmp_path: Path) -> None:

@@ -13,7 +13,9 @@ from typing import Any
 
 import pytest
 
-from spanline import console, examples, features, files, shards
+from spanline.common import console, files
+from spanline.dataset import splits
+from spanline.storage import features, shards
 from stages import featurize
 from tests.unit.builders import ROOT, files_of, make_project, run_stage, tiny_examples, write_params
 
@@ -76,7 +78,7 @@ def test_same_inputs_same_bytes_whatever_the_workers(project: Path) -> None:
 
 
 def test_an_empty_split_gives_an_empty_shard(project: Path) -> None:
-    examples.write(project / "squad.parquet", [])
+    splits.write(project / "squad.parquet", [])
     code, lines = run_stage(project, "featurize", *OPTIONS)
     assert code == 0, lines
     assert {path.name for path in (project / "data" / "features").iterdir()} == {"00000.parquet", "manifest.json"}

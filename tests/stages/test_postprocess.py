@@ -10,7 +10,8 @@ from typing import Any
 
 import pytest
 
-from spanline import examples, files
+from spanline.common import files
+from spanline.dataset import splits
 from tests.unit.builders import (
     featurize,
     featurize_params,
@@ -160,7 +161,7 @@ def test_logits_of_other_features_are_one_line_and_the_old_answers_stay(project:
 
 
 def test_features_of_another_split_are_one_line(project: Path) -> None:
-    examples.write(project / "squad.parquet", tiny_examples()[:-1])
+    splits.write(project / "squad.parquet", tiny_examples()[:-1])
     expected = "features: holds features of another split than squad.parquet; cut them anew: dvc repro featurize"
     assert refused(project) == f"error: {expected}"
 

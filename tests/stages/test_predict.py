@@ -18,9 +18,11 @@ import pytest
 import yaml
 from safetensors.torch import load_file, save_file
 
-from spanline import features, files, logits, model, shards
-from tests.unit.test_batches import make_features, write_features
-from tests.unit.test_model import make_checkpoint
+from spanline.common import files
+from spanline.model import span_model
+from spanline.storage import features, logits, shards
+from tests.unit.model.test_batches import make_features, write_features
+from tests.unit.model.test_span_model import make_checkpoint
 
 ROOT = Path(__file__).parents[2]
 PARAMS: dict[str, Any] = {
@@ -40,7 +42,7 @@ def make_project(folder: Path) -> Path:
     """A model, and 12 features in shards of 5."""
     checkpoint = make_checkpoint(folder / "checkpoint")
     (folder / "model").mkdir()
-    model.save(model.pretrained(checkpoint, 1, None), checkpoint, folder / "model")
+    span_model.save(span_model.pretrained(checkpoint, 1, None), checkpoint, folder / "model")
     lengths = np.random.default_rng(5).integers(8, 31, 12).tolist()
     write_features(make_features(lengths), folder / "features", checkpoint / "tokenizer.json", rows_per_shard=5)
     shutil.rmtree(checkpoint)

@@ -9,7 +9,9 @@ from typing import Any
 
 import pytest
 
-from spanline import examples, files, metrics
+from spanline.common import files
+from spanline.dataset import splits
+from spanline.squad_v2 import sweep
 from tests.unit.builders import files_of, run_stage, tiny_examples, write_params
 
 OPTIONS = shlex.split(
@@ -24,7 +26,7 @@ PLOTS = ("pr_exact", "pr_f1", "pr_oracle", "threshold_sweep", "reliability", "sc
 def project(tmp_path: Path) -> Path:
     """Every best span is the first gold answer or the context's first word; every third question is answered ""."""
     given = tiny_examples()
-    examples.write(tmp_path / "squad.parquet", given)
+    splits.write(tmp_path / "squad.parquet", given)
     best = {e.id: e.answers[0].text if e.answers else e.context.split()[0] for e in given}
     odds = {e.id: 2.0 if number % 3 == 0 else -1.0 - number / 64 for number, e in enumerate(given)}
     contents: dict[str, Any] = {
@@ -67,8 +69,8 @@ def test_leaves_the_official_numbers(project: Path) -> None:
     plots = {f"metrics/plots/{name}.csv" for name in PLOTS}
     assert files_of(project) - before == {"metrics/validation.json", "metrics/slices.csv"} | plots
     report = json.loads((project / "metrics" / "validation.json").read_text("utf-8"))
-    gold = examples.read_gold(project / "squad.parquet")
-    official = metrics.score(gold, content(project, "predictions"), None, metrics.NEVER)
+    gold = splits.read_gold(project / "squad.parquet")
+    official = sweep.official_scores(gold, content(project, "predictions"), None, sweep.NEVER)
     section = report["answers"]
     for key, value in official.items():
         assert section[key] == pytest.approx(value)
@@ -105,7 +107,7 @@ def test_a_missing_split_is_one_line(project: Path) -> None:
 
 
 def test_answers_of_another_split_are_one_line(project: Path) -> None:
-    examples.write(project / "squad.parquet", tiny_examples()[1:])
+    splits.write(project / "squad.parquet", tiny_examples()[1:])
     line = refused(project)
     assert "1 questions are not in the gold file" in line
     assert "first-character" in line

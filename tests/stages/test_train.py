@@ -19,9 +19,9 @@ import numpy as np
 import pytest
 import yaml
 
-from tests.unit.test_batches import make_features, write_features
-from tests.unit.test_model import make_checkpoint
-from tests.unit.test_training import PARAMS
+from tests.unit.model.test_batches import make_features, write_features
+from tests.unit.model.test_span_model import make_checkpoint
+from tests.unit.train.test_loop import PARAMS
 
 ROOT = Path(__file__).parents[2]
 LIBRARIES = {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")}

@@ -10,7 +10,7 @@ from pathlib import Path
 
 import pytest
 
-from spanline.errors import SpanlineError
+from spanline.common.errors import SpanlineError
 from tests.pipeline.workspace import Workspace, ran
 from tests.team.conftest import Join
 from tools import experiments

@@ -16,14 +16,18 @@ import pyarrow as pa
 import yaml
 from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
-from spanline import console, examples, features, featurizing, files, logits, shards, squad
-from spanline.features import Features
-from spanline.featurizing import FeaturizeParams
-from spanline.logits import Logits
-from spanline.ragged import Ragged, bounds_of
-from spanline.squad import Example
-from spanline.tokenizer import EncodedTexts, PairTokenizer, Template
-from spanline.windows import Encoded
+from spanline.common import console, files
+from spanline.dataset import splits
+from spanline.dataset.records import Example
+from spanline.download import formats
+from spanline.featurize import run as featurize_run
+from spanline.featurize.params import FeaturizeParams
+from spanline.featurize.tokenizer import EncodedTexts, PairTokenizer, Template
+from spanline.featurize.windows import Encoded
+from spanline.storage import features, logits, shards
+from spanline.storage.features import Features
+from spanline.storage.logits import Logits
+from spanline.storage.ragged import Ragged, bounds_of
 
 TINY = Path(__file__).parents[1] / "data" / "tiny-squad.json"
 FEATURIZE: dict[str, Any] = {
@@ -37,7 +41,7 @@ FEATURIZE: dict[str, Any] = {
 
 def tiny_examples() -> list[Example]:
     """The 39 hand-made questions."""
-    return list(squad.read_official(TINY, "tiny-squad.json"))
+    return list(formats.read_official(TINY, "tiny-squad.json"))
 
 
 def featurize_params(**changes: Any) -> FeaturizeParams:
@@ -125,12 +129,12 @@ def featurize(
 ) -> tuple[Features, dict[str, Any]]:
     """The features that the stage's own functions write to `folder` and read back, and their counts."""
     split = folder.with_name(f"{folder.name}.parquet")
-    examples.write(split, given)
+    splits.write(split, given)
     with files.new_folder(folder) as out:
         writer = shards.ShardWriter(out, features.KIND, params.rows_per_shard)
         progress = console.Progress("featurize", None, "questions", 1e9)
-        job = featurizing.Job(split, tokenizer_path, params, slow)
-        counts = featurizing.featurize(job, writer, progress, processes)
+        job = featurize_run.Job(split, tokenizer_path, params, slow)
+        counts = featurize_run.featurize(job, writer, progress, processes)
         vocab_size = PairTokenizer(tokenizer_path).vocab_size
         made_from = {"squad": files.sha256(split), "tokenizer": files.sha256(tokenizer_path)}
         writer.finish(made_from, {**params.model_dump(), "vocab_size": vocab_size}, counts)

@@ -10,8 +10,8 @@ from pathlib import Path
 
 import pytest
 
-REPO = Path(__file__).parents[2]
-SHARED = Path(os.environ.get("SPANLINE_SHARED", REPO.parent / "shared"))
+from tests.make.scored import EDGE_CASES, EDGE_GOLD, read
+from tests.paths import ROOT
 
 SCRIPT = """
 import json, sys, evaluate
@@ -45,18 +45,16 @@ print(json.dumps({"found": found, "refused": refused}))
 
 
 @pytest.mark.slow
-@pytest.mark.skipif(not (SHARED / "official_scores").is_dir(), reason="needs SPANLINE_SHARED with official_scores")
 def test_gives_the_official_scores_offline(tmp_path: Path) -> None:
     """In a process of its own, for `evaluate` reads its settings when it is imported."""
-    cases = SHARED / "official_scores/edge_cases.json"
     environ = {**os.environ, "HF_HOME": str(tmp_path), "HF_EVALUATE_OFFLINE": "1", "HF_HUB_OFFLINE": "1"}
-    environ["PYTHONPATH"] = str(REPO / "src")
-    module = REPO / "evaluate_modules" / "spanline_squad_v2"
-    words = [sys.executable, "-c", SCRIPT, str(module), str(SHARED / "official_scores/edge_gold.json"), str(cases)]
+    environ["PYTHONPATH"] = str(ROOT / "src")
+    module = ROOT / "evaluate_modules" / "spanline_squad_v2"
+    words = [sys.executable, "-c", SCRIPT, str(module), str(EDGE_GOLD), str(EDGE_CASES)]
     done = subprocess.run(words, env=environ, capture_output=True, text=True, timeout=300, check=False, cwd=tmp_path)
     assert done.returncode == 0, done.stderr
     output = json.loads(done.stdout.splitlines()[-1])
-    for name, case in json.loads(cases.read_text(encoding="utf-8")).items():
+    for name, case in read(EDGE_CASES).items():
         for key, found in output["found"][name].items():
             assert list(found) == list(case[key])
             assert found == pytest.approx(case[key], rel=0, abs=1e-9), (name, key)

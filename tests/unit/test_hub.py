@@ -18,8 +18,9 @@ from typing import Any
 import pytest
 import yaml
 
-from spanline import examples, squad
-from spanline.files import sha256
+from spanline.common.files import sha256
+from spanline.dataset import splits
+from spanline.download import formats
 
 ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
@@ -112,7 +113,7 @@ def handler(hub: Hub) -> type[BaseHTTPRequestHandler]:
 def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, dict[str, str]]]:
     """The running hub, and the environment of a stage that talks to it."""
     folder = tmp_path_factory.mktemp("hub")
-    examples.write(folder / "tiny.parquet", squad.read_official(TINY, str(TINY)))
+    splits.write(folder / "tiny.parquet", formats.read_official(TINY, str(TINY)))
     split = (folder / "tiny.parquet").read_bytes()
     model = {name: name.encode() for name in ("model.safetensors", "tokenizer.json", "vocab.txt", "onnx/model.onnx")}
     model["config.json"] = b'{"model_type": "bert"}'
@@ -190,15 +191,15 @@ def downloaded(hub: tuple[Hub, dict[str, str]], tmp_path_factory: pytest.TempPat
 
 
 def test_download_from_the_hub(hub: tuple[Hub, dict[str, str]], downloaded: Path) -> None:
-    tiny = list(squad.read_official(TINY, str(TINY)))
-    assert list(examples.read(downloaded / "validation.parquet")) == tiny
-    train = list(examples.read(downloaded / "train.parquet"))
-    calibration = list(examples.read(downloaded / "calibration.parquet"))
+    tiny = list(formats.read_official(TINY, str(TINY)))
+    assert list(splits.read(downloaded / "validation.parquet")) == tiny
+    train = list(splits.read(downloaded / "train.parquet"))
+    calibration = list(splits.read(downloaded / "calibration.parquet"))
     assert train
     assert calibration
     assert sorted(train + calibration, key=tiny.index) == tiny
     content = json.loads((downloaded / "dataset.json").read_text(encoding="utf-8"))
-    read = {"records_sha256": squad.records_sha256(tiny)}
+    read = {"records_sha256": formats.records_sha256(tiny)}
     assert content["read"] == {"name": DATASET, "revision": REVISION, "train": read, "validation": read}
     asked = [path for path in hub[0].requests if "tiny_squad/resolve/" in path or "tiny_squad/revision/" in path]
     assert asked

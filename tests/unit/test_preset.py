@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 
 from spanline import preset
-from spanline.errors import SpanlineError
+from spanline.common.errors import SpanlineError
 
 PARAMS = """\
 # Every number.

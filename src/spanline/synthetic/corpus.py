@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from itertools import count
 
-from spanline.squad import Example
+from spanline.dataset.records import Example
 from spanline.synthetic.draw import Draw
 from spanline.synthetic.names import INVENTORIES, Split
 from spanline.synthetic.paragraph import Paragraph, draw_paragraph

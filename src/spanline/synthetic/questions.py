@@ -6,7 +6,7 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from typing import Literal
 
-from spanline.squad import Answer
+from spanline.dataset.records import GoldAnswer
 from spanline.synthetic.draw import Draw
 from spanline.synthetic.names import Split
 from spanline.synthetic.paragraph import Fact, Paragraph, Section, Subject
@@ -25,7 +25,7 @@ class Question:
     text: str
     relation: Relation
     subject: Subject
-    answers: tuple[Answer, ...]
+    answers: tuple[GoldAnswer, ...]
     unanswerable_kind: UnanswerableKind | None
 
 
@@ -48,14 +48,14 @@ def _draw_answerable(draw: Draw, split: Split, paragraph: Paragraph, num_questio
     return questions
 
 
-def _answers(split: Split, context: str, fact: Fact) -> tuple[Answer, ...]:
+def _answers(split: Split, context: str, fact: Fact) -> tuple[GoldAnswer, ...]:
     """The fact's value as a span, and outside of train also its shorter form; none if the text has it twice."""
     start = context.find(fact.answer)
     if context.find(fact.answer, start + 1) >= 0:
         return ()
-    answer = Answer(fact.answer, start)
+    answer = GoldAnswer(fact.answer, start)
     num_extra = 0 if split == "train" else _length_of_extra(fact.relation.answer_type, fact.answer)
-    return (answer, Answer(fact.answer[num_extra:], start + num_extra)) if num_extra else (answer,)
+    return (answer, GoldAnswer(fact.answer[num_extra:], start + num_extra)) if num_extra else (answer,)
 
 
 def _length_of_extra(answer_type: ValueType, text: str) -> int:

@@ -1,0 +1,40 @@
+"""The command `spanline`: `ask` a model, make a `release` of it, `push` a release to a model hub.
+
+Exit codes: 0 done; 1 a mistake, one line on stderr; 2 wrong options; 3 (`ask` with one question) the answer is that
+there is none; 130 interrupted; 141 the reader of the output went away.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import sys
+from collections.abc import Callable
+
+from spanline.cli import ask, release
+from spanline.common import console
+
+READER_GONE = 141
+
+
+def main() -> None:
+    """Parse, and run the subcommand."""
+    parser = argparse.ArgumentParser(prog="spanline", description=str(__doc__).partition("\n")[0])
+    subcommands = parser.add_subparsers(required=True, metavar="ask | release | push")
+    ask.add_ask(subcommands.add_parser("ask", help="answer questions", description=ask.run.__doc__))
+    description = release.run_release.__doc__
+    release.add_release(subcommands.add_parser("release", help="make a folder for others", description=description))
+    description = release.run_push.__doc__
+    release.add_push(subcommands.add_parser("push", help="upload a release to a model hub", description=description))
+    args = parser.parse_args()
+    run: Callable[[argparse.Namespace], None] = args.run
+    run(args)
+
+
+def command() -> None:
+    """The console script `spanline`."""
+    try:
+        console.run(main)
+    except BrokenPipeError:  # `spanline ask ... | head`: nobody is left to tell
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        sys.exit(READER_GONE)

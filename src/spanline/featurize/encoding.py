@@ -1,0 +1,111 @@
+"""Rows of a split -> tokenized examples -> features, and the check that this equals the tokenizer's own way.
+
+Legend: E examples.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import pyarrow as pa
+import pyarrow.compute as pc
+
+from spanline.common.errors import SpanlineError
+from spanline.dataset.splits import from_rows
+from spanline.featurize.params import FeaturizeParams
+from spanline.featurize.reference import cut_by_tokenizer
+from spanline.featurize.tokenizer import PairTokenizer
+from spanline.featurize.windows import Encoded, cut
+from spanline.storage.features import Features, example_bounds, to_table
+from spanline.storage.ragged import Array, Ragged, bounds_of, ranges
+
+CHECK_FIRST, CHECK_EVERY = 16, 1000  # examples that are also cut by the tokenizer itself
+
+
+class PairsAreNotConcatenatedError(Exception):
+    """The tokenizer encodes a pair otherwise than as its parts put together, so that the fast way would be wrong."""
+
+
+def encode(questions: pa.Table, tokenizer: PairTokenizer, params: FeaturizeParams) -> tuple[Encoded, int]:
+    """Rows of splits.SCHEMA, each column one chunk, tokenized: each distinct context once. Also the number of
+    questions that were cut."""
+    columns = {name: questions.column(name).combine_chunks() for name in ("id", "question", "context", "answers")}
+    contexts = columns["context"].dictionary_encode()
+    tokens = tokenizer.questions(columns["question"])
+    num_cut = _refuse_or_count_long(columns["id"], tokens, params)
+    answer_starts, answer_ends = _first_answers(columns["answers"])
+    encoded = Encoded(
+        ids=columns["id"],
+        questions=_keep_first(tokens, params.max_question_length),
+        contexts=tokenizer.contexts(contexts.dictionary),
+        context_of=contexts.indices.to_numpy().astype(np.int64),
+        answer_starts=answer_starts,
+        answer_ends=answer_ends,
+    )
+    return encoded, num_cut
+
+
+def _first_answers(answers: pa.StructArray) -> tuple[Array, Array]:
+    """(E,) characters where each question's first gold answer, the one that training uses, starts and ends; -1 and -1
+    for an unanswerable question."""
+    texts, starts = answers.flatten()
+    has = pc.list_value_length(texts).to_numpy(zero_copy_only=False) > 0
+    of_texts, of_starts = (part.offsets.to_numpy()[:-1][has] for part in (texts, starts))
+    first = starts.values.take(pa.array(of_starts)).to_numpy().astype(np.int64)
+    length = pc.utf8_length(texts.values.take(pa.array(of_texts))).to_numpy(zero_copy_only=False)
+    answer_starts = np.full(len(answers), -1, np.int64)
+    answer_ends = answer_starts.copy()
+    answer_starts[has], answer_ends[has] = first, first + length
+    return answer_starts, answer_ends
+
+
+def _refuse_or_count_long(ids: pa.StringArray, questions: Ragged, params: FeaturizeParams) -> int:
+    long = np.flatnonzero(questions.lengths > params.max_question_length)
+    if len(long) and params.long_questions == "refuse":
+        first, length = ids[int(long[0])].as_py(), questions.lengths[long[0]]
+        what = f"has {length} tokens, more than featurize.max_question_length {params.max_question_length}"
+        raise SpanlineError(f"question {first}", what, "raise that number or set featurize.long_questions: cut")
+    return len(long)
+
+
+def _keep_first(rows: Ragged, limit: int) -> Ragged:
+    lengths = np.minimum(rows.lengths, limit)
+    return Ragged(rows.values[ranges(rows.bounds[:-1], lengths)], bounds_of(lengths))
+
+
+def cut_group(
+    questions: pa.Table, encoded: Encoded, tokenizer: PairTokenizer, params: FeaturizeParams, slow: bool
+) -> Features:
+    """The features of rows of splits.SCHEMA, `encoded` by `encode`. `slow`: the tokenizer itself cuts each pair."""
+    if slow:
+        return _cut_by_tokenizer(questions, tokenizer, params)
+    return cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
+
+
+def _cut_by_tokenizer(questions: pa.Table, tokenizer: PairTokenizer, params: FeaturizeParams) -> Features:
+    given, p = list(from_rows(questions)), params
+    return cut_by_tokenizer(given, tokenizer, p.max_length, p.doc_stride, p.max_question_length)
+
+
+def check_cut(
+    questions: pa.Table, features: Features, tokenizer: PairTokenizer, params: FeaturizeParams, first: int
+) -> None:
+    """Compare the first CHECK_FIRST examples of all and then each CHECK_EVERY-th with what the tokenizer itself makes
+    of them; PairsAreNotConcatenatedError if they differ. Examples with a truncated question are skipped: tokenizers
+    cannot truncate a question this way.
+
+    `first` is the group's place in the split: which examples are looked at does not depend on the grouping.
+    """
+    bounds = example_bounds(features)
+    number = first + np.arange(len(questions))
+    for row in np.flatnonzero((number < CHECK_FIRST) | (number % CHECK_EVERY == 0)).tolist():
+        one = questions.slice(row, 1)
+        if tokenizer.question_length(one.column("question")[0].as_py()) <= params.max_question_length:
+            fast = features.take(np.arange(bounds[row], bounds[row + 1]))
+            if not _comparable(fast).equals(_comparable(_cut_by_tokenizer(one, tokenizer, params))):
+                raise PairsAreNotConcatenatedError(one.column("id")[0].as_py())
+
+
+def _comparable(features: Features) -> pa.Table:
+    """The columns compared. Start offsets and labels are left out: byte-level tokenizers include a leading space in the
+    first token's offsets, but only in windows after the first."""
+    return to_table(features, 1 << 32).drop_columns(["offset_starts", "start_position", "end_position"])

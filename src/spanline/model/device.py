@@ -1,0 +1,91 @@
+"""Where tensors live and how their arithmetic is done: device, threads, precision, determinism, peak memory."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+import resource
+import sys
+import time
+from typing import Any, Literal
+
+import torch
+
+from spanline.common.errors import SpanlineError
+from spanline.model.distributed import local_rank, local_size
+from spanline.runtime import num_cores
+
+Precision = Literal["float32", "tf32", "bfloat16"]
+
+
+def prepare(name: str, num_threads: int, precision: Precision, deterministic: bool) -> torch.device:
+    """The device that `runtime.device` names, with torch set up for it. Call once, before the first tensor.
+
+    `num_threads` counts CPU threads, 0 = one for each core this process may use. It shapes the last bits of results
+    (the gradients of layer norms are summed thread by thread, for one): a tracked param, not `runtime.workers`.
+    """
+    os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once: sums in a fixed order
+    torch.set_num_threads(num_threads or num_cores())
+    torch.use_deterministic_algorithms(deterministic)
+    debugging: Any = torch.utils.deterministic
+    debugging.fill_uninitialized_memory = False  # would write over every new tensor, to find bugs
+    device = find(name)
+    if device.type == "cuda":
+        torch.cuda.set_device(device)
+        torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    return device
+
+
+def find(name: str) -> torch.device:
+    """The device that `runtime.device` or an option names; auto is the GPU if there is one."""
+    if name == "auto":
+        return torch.device("cuda", local_rank()) if torch.cuda.is_available() else torch.device("cpu")
+    try:
+        device = torch.device(name)
+        torch.empty(0, device=device)
+    except (RuntimeError, AssertionError) as error:
+        what = f"'runtime.device' is {name!r}, which torch can't use here ({str(error).splitlines()[0]})"
+        raise SpanlineError("params.yaml", what, "set it to auto, cpu, cuda, cuda:1 or mps") from None
+    return device
+
+
+def arithmetic(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:
+    """The context of a forward pass: bfloat16 runs matrix products in bfloat16 and keeps weights in float32."""
+    return torch.autocast(device.type, dtype=torch.bfloat16, enabled=precision == "bfloat16")
+
+
+def matmul_flops_per_s(device: torch.device, precision: Precision) -> float:
+    """What this device really reaches in a large matrix product: the measure of a model's own speed (MFU)."""
+    width, repeats = (8192, 10) if device.type == "cuda" else (1024, 10)
+    dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
+    one, other = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
+    torch.mm(one, other)
+    _synchronize(device)
+    started = time.perf_counter()
+    for _ in range(repeats):
+        torch.mm(one, other)
+    _synchronize(device)
+    return 2.0 * width**3 * repeats / (time.perf_counter() - started)
+
+
+def _synchronize(device: torch.device) -> None:
+    if device.type == "cuda":
+        torch.cuda.synchronize(device)
+
+
+def num_workers(device: torch.device, wanted: int) -> int:
+    """How many batches to compute at a time, each on one CPU thread: `wanted`, 0 = one for each core that this process
+    may use, shared out among torchrun's processes on this machine. A GPU takes one batch after the other.
+
+    A batch is too small for threads to share its matrix products well, and on one thread its last bits are the same
+    whatever the number of cores.
+    """
+    return (wanted or max(1, num_cores() // local_size())) if device.type == "cpu" else 1
+
+
+def peak_memory_bytes(device: torch.device) -> int:
+    """The most memory that was in use so far: the GPU's for a GPU, else the whole process's."""
+    if device.type == "cuda":
+        return torch.cuda.max_memory_allocated(device)
+    unit = 1 if sys.platform == "darwin" else 1024  # getrusage counts bytes on macOS, KiB on Linux
+    return resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * unit

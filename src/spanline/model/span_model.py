@@ -1,0 +1,217 @@
+"""The model: any encoder that `AutoModel` loads, and one linear layer that gives each token a start and an end logit.
+
+On disk it has the Hugging Face layout, so that `AutoModelForQuestionAnswering.from_pretrained` loads it too.
+
+Legend: B features of a batch, T tokens, H width of the encoder.
+"""
+
+from __future__ import annotations
+
+import inspect
+import shutil
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from spanline.common.errors import SpanlineError
+from spanline.common.files import sha256
+from spanline.model.batches import Batch
+from spanline.storage.shards import Manifest
+
+CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
+STOCK_HEAD = "qa_outputs"  # the head's name in the ...ForQuestionAnswering classes
+OWN_HEAD = "span_head"  # its name when transformers has no class of the same form: never half-loaded by mistake
+
+
+class SpanModel(nn.Module):
+    """Encoder and span head. `encoder.config` describes the encoder."""
+
+    def __init__(self, encoder: Any) -> None:
+        super().__init__()
+        self.encoder = encoder
+        self.head = nn.Linear(encoder.config.hidden_size, 2)
+        self.takes_types = _takes_types(encoder)
+        self.pad_token_id = int(encoder.config.pad_token_id or 0)
+
+    def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
+        """Start and end logits, (B, T) float32 each, of every token; those of padding mean nothing."""
+        inputs = {"input_ids": batch.input_ids_BT}
+        if self.takes_types:
+            inputs["token_type_ids"] = batch.token_type_ids_BT
+        if batch.attention_mask_BT is not None:  # without padding the attention kernels are faster with no mask at all
+            inputs["attention_mask"] = batch.attention_mask_BT
+        hidden_BTH = self.encoder(**inputs).last_hidden_state
+        with torch.autocast(hidden_BTH.device.type, enabled=False):  # two columns: float32 costs nothing here
+            start_BT, end_BT = self.head(hidden_BTH.float()).unbind(-1)
+        return start_BT, end_BT
+
+
+def span_loss(start_BT: Tensor, end_BT: Tensor, batch: Batch) -> Tensor:
+    """Cross-entropy over the allowed positions only, mean of start and end, summed over the batch: (), float32."""
+    start = _cross_entropy(start_BT, batch.start_B, batch.allowed_BT)
+    return (start + _cross_entropy(end_BT, batch.end_B, batch.allowed_BT)) / 2
+
+
+def _cross_entropy(logits_BT: Tensor, label_B: Tensor, allowed_BT: Tensor) -> Tensor:
+    return nn.functional.cross_entropy(logits_BT.masked_fill(~allowed_BT, -torch.inf), label_B, reduction="sum")
+
+
+def pretrained(folder: Path, seed: int, dropout: float | None) -> SpanModel:
+    """The encoder of the checkpoint `folder` and a new head drawn from `seed`, in float32, in training mode.
+
+    `dropout` replaces every dropout rate of the encoder's config; None keeps them.
+    """
+    config = _config(folder, "checkpoint")
+    config.num_labels = 2
+    if dropout is not None:
+        _set_dropout(config, dropout)
+    model = SpanModel(_encoder(folder, config, "checkpoint"))
+    _initialise_head(model, seed)
+    return model.train()
+
+
+def load(folder: Path) -> SpanModel:
+    """The model that `save` wrote to `folder`, in evaluation mode."""
+    config = _config(folder, "train")
+    model = SpanModel(_encoder(folder, config, "train"))
+    with safe_open(folder / WEIGHTS, framework="pt") as file:
+        name = next((head for head in (STOCK_HEAD, OWN_HEAD) if f"{head}.weight" in file.keys()), None)  # noqa: SIM118
+        if name is None:
+            raise SpanlineError(folder / WEIGHTS, "holds no span head", "make it anew: dvc repro train")
+        model.head.load_state_dict({key: file.get_tensor(f"{name}.{key}") for key in ("weight", "bias")})
+    return model.eval()
+
+
+def save(model: SpanModel, checkpoint: Path, folder: Path) -> bool:
+    """Write config, weights and the tokenizer files of `checkpoint` to `folder`.
+
+    The answer is whether `AutoModelForQuestionAnswering` gives the same logits; where its class for this encoder is
+    more than a linear layer (ModernBERT), or missing, only `load` reads the head.
+    """
+    encoder, config = model.encoder, model.encoder.config
+    stock = _stock_model(encoder)
+    prefix, head = (f"{stock.base_model_prefix}.", STOCK_HEAD) if stock else ("", OWN_HEAD)
+    config.architectures = [type(stock or encoder).__name__]
+    config.save_pretrained(folder)
+    weights = {f"{prefix}{name}": tensor for name, tensor in encoder.state_dict().items()}
+    weights |= {f"{head}.{name}": tensor for name, tensor in model.head.state_dict().items()}
+    contiguous = {name: tensor.detach().cpu().contiguous() for name, tensor in weights.items()}
+    save_file(contiguous, folder / WEIGHTS, metadata={"format": "pt"})
+    shutil.copymode(folder / CONFIG, folder / WEIGHTS)  # safetensors makes it readable by its owner alone
+    for file in sorted(checkpoint.glob("tokenizer*.json")):
+        shutil.copyfile(file, folder / file.name)
+    return stock is not None
+
+
+def refuse_mismatch(model: SpanModel, folder: Path, features: Manifest, todo: str) -> None:
+    """SpanlineError for features of another tokenizer than that of `folder`, or longer than the model can read."""
+    if sha256(folder / TOKENIZER) != features.made_from["tokenizer"]:
+        raise SpanlineError(features.folder, f"was made with another tokenizer than {folder / TOKENIZER}", todo)
+    length, limit = features.params["max_length"], max_positions(model)
+    if limit is not None and length > limit:
+        what = f"has features of up to {length} tokens, the model in {folder} has {limit} positions"
+        raise SpanlineError(features.folder, what, f"set featurize.max_length to {limit} or less")
+
+
+def max_positions(model: SpanModel) -> int | None:
+    """The longest feature that the encoder can place; None where positions are relative or rotary."""
+    for name, module in model.encoder.named_modules():
+        if name.endswith("position_embeddings") and isinstance(module, nn.Embedding):
+            # RoBERTa counts positions from the padding's id + 1, so 514 embeddings are 512 positions
+            return module.num_embeddings - (0 if module.padding_idx is None else module.padding_idx + 1)
+    return None
+
+
+def _takes_types(encoder: Any) -> bool:
+    """Whether question and context are told apart by type ids (BERT yes, RoBERTa and DistilBERT no)."""
+    known = "token_type_ids" in inspect.signature(encoder.forward).parameters
+    return known and getattr(encoder.config, "type_vocab_size", 0) > 1
+
+
+def _config(folder: Path, stage: str) -> Any:
+    """The encoder's config; SpanlineError for missing files and for encoder-decoders."""
+    from transformers import AutoConfig
+
+    _quiet()
+    for name in (CONFIG, WEIGHTS, TOKENIZER):
+        if not (folder / name).is_file():
+            raise SpanlineError(
+                folder / name, "there is no such file", f"run the stage that makes it: dvc repro {stage}"
+            )
+    try:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, KeyError) as error:
+        raise SpanlineError(folder / CONFIG, f"transformers can't read it ({_first_line(error)})", "mend it") from None
+    if config.is_encoder_decoder:
+        raise SpanlineError(folder / CONFIG, f"{config.model_type} is no plain encoder", "choose one such as BERT")
+    return config
+
+
+def _encoder(folder: Path, config: Any, stage: str) -> Any:
+    """The encoder without a pooler, in float32; SpanlineError where weights are missing or of another shape."""
+    from transformers import AutoModel
+
+    with torch.device("meta"):
+        kind = type(AutoModel.from_config(config))
+    options = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
+    todo = f"make it anew: dvc repro {stage}"
+    try:
+        encoder, report = kind.from_pretrained(
+            folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
+        )
+    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
+        raise SpanlineError(
+            folder / WEIGHTS, f"does not load as {kind.__name__} ({_first_line(error)})", todo
+        ) from None
+    missing = sorted(report["missing_keys"])
+    if missing:
+        what = f"lacks {len(missing)} tensors of {kind.__name__}, the first is {missing[0]}"
+        raise SpanlineError(folder / WEIGHTS, what, todo)
+    return encoder
+
+
+def _set_dropout(config: Any, rate: float) -> None:
+    """Every number of the config with dropout in its name: `hidden_dropout_prob`, `attention_dropout`, ..."""
+    for name, value in config.to_dict().items():
+        if "dropout" in name and isinstance(value, (int, float)) and not isinstance(value, bool):
+            setattr(config, name, rate)
+
+
+def _initialise_head(model: SpanModel, seed: int) -> None:
+    """Normal with the encoder's own spread, zero bias, as the ...ForQuestionAnswering classes do."""
+    generator = torch.Generator().manual_seed(seed)
+    spread = getattr(model.encoder.config, "initializer_range", 0.02)
+    with torch.no_grad():
+        model.head.weight.normal_(0.0, spread, generator=generator)
+        model.head.bias.zero_()
+
+
+def _stock_model(encoder: Any) -> Any:
+    """An empty ...ForQuestionAnswering that is the same encoder and one linear layer; None if there is none."""
+    from transformers import AutoModelForQuestionAnswering
+
+    try:
+        with torch.device("meta"):
+            stock = AutoModelForQuestionAnswering.from_config(encoder.config)
+    except ValueError:
+        return None
+    names = {f"{stock.base_model_prefix}.{name}" for name in encoder.state_dict()}
+    names |= {f"{STOCK_HEAD}.weight", f"{STOCK_HEAD}.bias"}
+    return stock if set(stock.state_dict()) == names else None
+
+
+def _quiet() -> None:
+    """No load report and no progress bar: what matters of them is an error of ours."""
+    from transformers.utils import logging
+
+    logging.set_verbosity_error()
+    logging.disable_progress_bar()
+
+
+def _first_line(error: Exception) -> str:
+    lines = str(error).strip().splitlines()
+    return lines[0] if lines else type(error).__name__

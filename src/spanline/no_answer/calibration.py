@@ -1,0 +1,56 @@
+"""What the calibration split taught, and calibration.json: one declaration for its writer and all its readers."""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+from typing import Any
+
+from spanline.common.errors import SpanlineError
+from spanline.common.files import read_json
+
+
+@dataclass(frozen=True)
+class Calibration:
+    """The threshold (None without a calibration split) and the map from score_diff to a probability of no answer."""
+
+    null_score_diff_threshold: float | None  # logits
+    slope: float  # per logit; P(no answer) = 1 / (1 + exp(-(slope * score_diff + intercept)))
+    intercept: float  # log odds
+
+    @staticmethod
+    def read(path: Path) -> Calibration:
+        """Of a file that the calibrate stage wrote."""
+        content = read_json(path, "run the stage that makes it: dvc repro calibrate")
+        return Calibration.of(content, path, "make it anew: dvc repro -s -f calibrate")
+
+    @staticmethod
+    def of(content: Any, origin: Path, todo: str) -> Calibration:
+        """Of the parsed content of the file `origin`; what else stands there is not read."""
+        try:
+            return Calibration(*(content[field.name] for field in fields(Calibration)))
+        except (KeyError, TypeError):
+            raise SpanlineError(origin, "is no calibration", todo) from None
+
+
+@dataclass(frozen=True)
+class CalibrationReport:
+    """A calibration and how it came about: all that calibration.json says."""
+
+    calibration: Calibration
+    questions: int  # with a legal span: the others are answered "" at any threshold
+    metric: str  # f1 or exact: what the threshold maximises
+    at_threshold: float | None  # that metric on the calibration split, percent; None without questions
+    at_0: float | None  # the same at threshold 0
+    fallback_reason: str | None  # why slope and intercept are the plain curve's, if they are
+
+    def to_content(self) -> dict[str, Any]:
+        """The content of calibration.json."""
+        scores = {f"{self.metric}_at_threshold": self.at_threshold, f"{self.metric}_at_0": self.at_0}
+        return {
+            "questions": self.questions,
+            "metric": self.metric,
+            "fallback_reason": self.fallback_reason,
+            **asdict(self.calibration),
+            **{name: score for name, score in scores.items() if score is not None},
+        }

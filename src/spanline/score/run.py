@@ -1,0 +1,96 @@
+"""The score stage's work: what postprocess wrote, with the gold, becomes scores, intervals, slices and plot data."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+
+from spanline.answers import Answers
+from spanline.common.files import to_csv
+from spanline.dataset.records import Example
+from spanline.score import intervals, plots, report, slices
+from spanline.score.params import ScoreParams
+from spanline.score.probability_quality import Flags, Floats, brier_score, expected_calibration_error
+from spanline.squad_v2 import curves
+from spanline.squad_v2.scores import QuestionScore, refuse_other_qids
+
+
+@dataclass(frozen=True)
+class Scored:
+    """What the score stage writes."""
+
+    sections: dict[str, dict[str, float]]  # metrics/validation.json
+    slices: list[slices.Slice]  # metrics/slices.csv
+    plots: dict[str, str]  # file name -> CSV
+
+
+def score_run(examples: Sequence[Example], answers: Answers, params: ScoreParams) -> Scored:
+    """Everything about one run. Refuses missing and unknown qids in any of the answers' files, and mixed-up files."""
+    run = report.checked_run(examples, answers)
+    refuse_other_qids("num_features", run.gold, answers.num_features)
+    scores = run.scores_at(answers.thresholds.applied)
+    curves_ = curves.precision_recall(run.gold, run.as_span, run.na_prob)
+    sections = {
+        **report.sections(run, answers.thresholds),
+        "intervals_95_percent": _intervals(examples, scores, params),
+        "no_answer_probability": _calibration(run, params),
+        "precision_recall": curves.average_precisions(curves_),
+    }
+    return Scored(
+        sections, slices.slices(examples, scores, answers.num_features), _plots(run, curves_, answers, params)
+    )
+
+
+def _intervals(
+    examples: Sequence[Example], scores: Mapping[str, QuestionScore], params: ScoreParams
+) -> dict[str, float]:
+    titles, is_answerable = zip(*((example.title, example.is_answerable) for example in examples), strict=True)
+    in_order = [scores[example.id] for example in examples]
+    return intervals.article_intervals(titles, is_answerable, in_order, params.bootstrap_resamples, params.seed)
+
+
+def _calibration(run: report.Run, params: ScoreParams) -> dict[str, float]:
+    """How good na_prob is as a probability of "unanswerable", on the very questions that are reported."""
+    na_prob, is_unanswerable = _outcomes(run)
+    return {
+        "brier_score": round(brier_score(na_prob, is_unanswerable), 9),
+        "expected_calibration_error": round(
+            expected_calibration_error(na_prob, is_unanswerable, params.calibration_bins), 9
+        ),
+    }
+
+
+def _outcomes(run: report.Run) -> tuple[Floats, Flags]:
+    """(Q,) na_prob and whether the question is unanswerable, in file order."""
+    na_prob = np.array([run.na_prob[qid] for qid in run.gold], np.float64)
+    return na_prob, np.array([not texts for texts in run.gold.values()])
+
+
+def _plots(
+    run: report.Run, curves_: Mapping[str, curves.PrecisionRecall], answers: Answers, params: ScoreParams
+) -> dict[str, str]:
+    """Without an answerable question the precision-recall curves are their first point."""
+    nothing = curves.PrecisionRecall([(0.0, 1.0)])
+    marks = (0.0, answers.thresholds.applied, answers.thresholds.calibrated or 0.0)
+    rows: dict[str, Sequence[Any]] = {
+        **{name: plots.precision_recall(curves_.get(name, nothing)) for name in ("pr_exact", "pr_f1", "pr_oracle")},
+        "threshold_sweep": plots.threshold_sweep(run, marks),
+        "reliability": plots.reliability(*_outcomes(run), params.calibration_bins),
+        "score_diff_histogram": plots.score_diff_histogram(run),
+    }
+    return {f"{name}.csv": to_csv(rows_[0]._fields, rows_) for name, rows_ in rows.items()}
+
+
+def summary(scored: Scored) -> str:
+    """The stage's last lines: the slices, then the scores at each threshold, their interval and na_prob's quality."""
+    interval, quality = scored.sections["intervals_95_percent"], scored.sections["no_answer_probability"]
+    lines = [slices.table(scored.slices), report.summary(scored.sections)]
+    if "f1_low" in interval:
+        bounds = (f"{key} {interval[f'{key}_low']:.2f} to {interval[f'{key}_high']:.2f}" for key in ("exact", "f1"))
+        lines.append(f"{'95 % interval':<22} {', '.join(bounds)}, over {interval['articles']:,} articles")
+    numbers = f"Brier score {quality['brier_score']:.4f}, calibration error {quality['expected_calibration_error']:.4f}"
+    lines.append(f"{'no-answer probability':<22} {numbers}")
+    return "\n".join(lines)

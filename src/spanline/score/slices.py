@@ -1,0 +1,117 @@
+"""Scores by kind of question: where the model is good, and where it is not.
+
+A word is what stands between blanks; lengths and positions are the first gold answer's. An unanswerable question has no
+gold answer, so the slices by it hold answerable questions only; all other slicings hold every question once.
+"""
+
+from __future__ import annotations
+
+import re
+from bisect import bisect_left
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from itertools import pairwise
+from typing import NamedTuple
+
+from spanline.dataset.records import Example
+from spanline.squad_v2.scores import QuestionScore
+
+
+class Slice(NamedTuple):
+    """One row of the table."""
+
+    slice: str  # `slicing: value`, unique
+    questions: int
+    exact: float  # percent
+    f1: float  # percent
+
+
+_QUESTION_WORD = re.compile(r"\b(?:(how\s+(?:many|much))|(who(?:m|se)?)|(what|when|where|which|how|why))\b", re.I)
+_QUESTION_WORDS = ("what", "who", "when", "where", "which", "how many/much", "how", "why", "other")
+_ANSWER_WORDS = (1, 3, 5, 10)  # the upper ends of the bins; the last bin is open
+_CONTEXT_WORDS = (100, 150, 200, 300)
+_NUM_FEATURES = (1, 2, 3)
+_POSITION_PERCENT = (0, 20, 40, 60, 80, 100)
+
+
+def question_word(question: str) -> str:
+    """The first question word in the question, wherever it stands ("In which year ..."); whom and whose are who.
+
+    The first is nearly always the asking one; "When Rollo came, who ruled?" is counted under when.
+    """
+    match = _QUESTION_WORD.search(question)
+    if match is None:
+        return "other"
+    many, who, word = match.groups()
+    return "how many/much" if many else "who" if who else str(word).lower()
+
+
+def slices(
+    examples: Sequence[Example], scores: Mapping[str, QuestionScore], num_features: Mapping[str, int]
+) -> list[Slice]:
+    """A row for every slice that has questions, in a fixed order. `scores`: (exact, f1) by qid, 0..1."""
+    rows: list[Slice] = []
+    for name, values, value_of in _slicings(examples, num_features):
+        members: dict[str, list[QuestionScore]] = {value: [] for value in values}
+        for example in examples:
+            value = value_of(example)
+            if value is not None:
+                members[value].append(scores[example.id])
+        rows += [_slice(f"{name}: {value}", pairs) for value, pairs in members.items() if pairs]
+    return rows
+
+
+def _slice(name: str, scores: Sequence[QuestionScore]) -> Slice:
+    total = len(scores)
+    exact, f1 = (100.0 * sum(pair[key] for pair in scores) / total for key in (0, 1))
+    return Slice(name, total, round(exact, 4), round(f1, 4))
+
+
+Slicing = tuple[str, Sequence[str], Callable[[Example], str | None]]  # name, its values in order, an example's value
+
+
+def _slicings(examples: Iterable[Example], num_features: Mapping[str, int]) -> list[Slicing]:
+    context_words = {context: len(context.split()) for context in {example.context for example in examples}}
+    return [
+        ("answerable", ("yes", "no"), lambda example: "yes" if example.is_answerable else "no"),
+        ("question word", _QUESTION_WORDS, lambda example: question_word(example.question)),
+        _binned("gold answer words", _ANSWER_WORDS, _gold_answer_words),
+        _binned("context words", _CONTEXT_WORDS, lambda example: context_words[example.context]),
+        _binned("features", _NUM_FEATURES, lambda example: num_features[example.id]),
+        ("answer position", _POSITIONS, _answer_position),
+    ]
+
+
+def _binned(name: str, upper_ends: Sequence[int], number_of: Callable[[Example], int | None]) -> Slicing:
+    """Bins of whole numbers from 1 on: `1`, `2-3`, ... `over 10`."""
+    lower_ends = [1, *(end + 1 for end in upper_ends[:-1])]
+    labels = [str(low) if low == high else f"{low}-{high}" for low, high in zip(lower_ends, upper_ends, strict=True)]
+    labels.append(f"over {upper_ends[-1]}")
+
+    def value_of(example: Example) -> str | None:
+        number = number_of(example)
+        return None if number is None else labels[bisect_left(upper_ends, number)]
+
+    return name, labels, value_of
+
+
+def _gold_answer_words(example: Example) -> int | None:
+    return len(example.answers[0].text.split()) if example.answers else None
+
+
+_POSITIONS = [f"{low}-{high} %" for low, high in pairwise(_POSITION_PERCENT)]
+
+
+def _answer_position(example: Example) -> str | None:
+    """Where the first gold answer starts, as a share of the context's characters."""
+    if not example.answers:
+        return None
+    share = example.answers[0].start / len(example.context)
+    return _POSITIONS[min(int(share * len(_POSITIONS)), len(_POSITIONS) - 1)]
+
+
+def table(rows: Sequence[Slice]) -> str:
+    """The slices for people: aligned columns."""
+    width = max(len(row.slice) for row in rows)
+    lines = [f"{'slice':<{width}}  questions   exact      f1"]
+    lines += [f"{row.slice:<{width}}  {row.questions:>9,}  {row.exact:6.2f}  {row.f1:6.2f}" for row in rows]
+    return "\n".join(lines)

@@ -1,0 +1,48 @@
+"""The logit shards: what the model said of every token of every feature, undecided, in the features' order."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import pyarrow as pa
+
+from spanline.common.errors import SpanlineError
+from spanline.storage.ragged import Ragged
+from spanline.storage.shards import Kind, Manifest, read_manifest, read_shards
+
+KIND = Kind("logits", 1, "predict")
+
+SCHEMA = pa.schema(
+    [
+        pa.field("id", pa.string()),  # the question's id
+        pa.field("window", pa.uint16()),  # number of the feature within its example
+        pa.field("start_logits", pa.list_(pa.float32())),  # (T,) raw scores, every token of the feature
+        pa.field("end_logits", pa.list_(pa.float32())),  # (T,)
+    ]
+)
+
+
+@dataclass(frozen=True)
+class Logits:
+    """Raw start and end logits of N features, one float32 for each of a feature's T tokens."""
+
+    start: Ragged
+    end: Ragged
+
+
+def to_table(ids: pa.Array | pa.ChunkedArray, window: pa.Array, logits: Logits) -> pa.Table:
+    """Logits as a table of `SCHEMA`, with the features' ids beside them for readers who have only this file."""
+    start, end = (part.to_arrow(pa.float32()) for part in (logits.start, logits.end))
+    return pa.Table.from_arrays([ids, window, start, end], schema=SCHEMA)
+
+
+def read(folder: Path, features: Manifest) -> Logits:
+    """All logits of `folder`; SpanlineError unless they were predicted for exactly these features."""
+    manifest = read_manifest(folder, KIND)
+    if manifest.made_from["features"] != features.sha256 or manifest.rows != features.rows:
+        raise SpanlineError(
+            folder, f"holds logits of other features than {features.folder}", "predict them anew: dvc repro predict"
+        )
+    table = pa.concat_tables(read_shards(manifest, KIND))
+    return Logits(Ragged.from_arrow(table.column("start_logits")), Ragged.from_arrow(table.column("end_logits")))

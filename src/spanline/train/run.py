@@ -1,0 +1,103 @@
+"""The train stage's work: checked features in, a fitted model out; what can go wrong on the way is one line."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import numpy as np
+import torch
+
+from spanline.common.console import say
+from spanline.common.errors import SpanlineError
+from spanline.model import resume
+from spanline.model.distributed import Group
+from spanline.model.span_model import SpanModel
+from spanline.runtime import Runtime
+from spanline.storage import features
+from spanline.storage.features import Features
+from spanline.storage.ragged import Array
+from spanline.storage.shards import Manifest
+from spanline.train import loop
+from spanline.train.params import TrainParams
+from spanline.train.plan import Plan
+from spanline.train.report import Clock, Report, history, result
+from spanline.train.state import Saver, new_state
+
+
+def read_features(manifest: Manifest, vocab_size: int) -> Features:
+    """All train features; SpanlineError for none at all, a label outside its feature or an unknown token."""
+    data = features.read(manifest)
+    if not len(data):
+        raise SpanlineError(manifest.folder, "holds no features", "train on a split that has questions")
+    _refuse(manifest, data, _wrong_labels(data), "has a label outside its context")
+    if int(data.input_ids.values.max()) >= vocab_size:
+        wrong = np.array([int(ids.max()) >= vocab_size for ids in (data.input_ids[row] for row in range(len(data)))])
+        _refuse(manifest, data, wrong, f"has a token beyond the model's vocabulary of {vocab_size}")
+    return data
+
+
+def _wrong_labels(data: Features) -> Array:
+    """(N,) bool: neither the null position twice nor a span of context tokens."""
+    start, end, null = (part.astype(np.int64) for part in (data.start_position, data.end_position, data.null_position))
+    first = data.context_start.astype(np.int64)
+    is_span = (first <= start) & (start <= end) & (end < first + data.context_lengths)
+    wrong: Array = ~is_span & ~((start == null) & (end == null))
+    return wrong
+
+
+def _refuse(manifest: Manifest, data: Features, wrong_N: Array, what: str) -> None:
+    if wrong_N.any():
+        row = int(wrong_N.argmax())
+        where = f"{manifest.folder}, question {data.ids[row]}, feature {data.window[row]}"
+        raise SpanlineError(where, what, "make the features anew: dvc repro -f featurize")
+
+
+def fit(
+    model: SpanModel,
+    data: Features,
+    calibration: Features,
+    p: TrainParams,
+    runtime: Runtime,
+    device: torch.device,
+    group: Group,
+    points: Path,
+) -> Report:
+    """Train `model` in place, from the newest resume point in the folder `points` if there is one.
+
+    `calibration`: features to look at after each epoch; there may be none of them.
+    """
+    if p.keep == "best" and not len(calibration):
+        what = "is 'best', but there is no calibration split (download.calibration_fraction is 0)"
+        raise SpanlineError("params.yaml", f"train.keep {what}", "set it to last")
+    plan = Plan(data.lengths, p)
+    state = new_state(_prepared(model, p).to(device), p, plan.total_steps, device)
+    saved = group.share(resume.load(points) if group.is_first else None)
+    if saved is not None:
+        state.restore(saved, device)
+        say(f"going on after step {state.step:,} of {plan.total_steps:,}, kept in {points}")
+    clock = Clock(state, plan, runtime, device, group)
+    try:
+        with resume.stop_on_signal() as stop:
+            saver = Saver(state, points, runtime, stop, group)
+            loop.run(loop.Work(state, data, calibration, plan, device, group), saver, clock)
+    except (torch.OutOfMemoryError, RuntimeError) as error:
+        if not _is_out_of_memory(error):
+            raise
+        todo = f"set train.micro_batch_size below {p.micro_batch_size}, or train.gradient_checkpointing: true"
+        raise SpanlineError("train", f"out of memory on {device} in step {state.step + 1}", todo) from None
+    if state.best:
+        state.model.load_state_dict(state.best)
+    return Report(result(state, plan), history(state, plan), state.epochs, clock.timings())
+
+
+def _prepared(model: SpanModel, p: TrainParams) -> SpanModel:
+    if p.gradient_checkpointing:
+        model.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
+    if p.compile:
+        model.encoder.compile(dynamic=True)  # lengths differ from batch to batch
+    return model
+
+
+def _is_out_of_memory(error: RuntimeError) -> bool:
+    """A CPU has no error of its own for it."""
+    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -1,0 +1,202 @@
+"""Every source ends as the same three splits; limits and the calibration split take whole articles, reproducibly."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+import pytest
+
+from spanline.common import params
+from spanline.common.errors import SpanlineError
+from spanline.common.files import sha256
+from spanline.dataset import splits
+from spanline.dataset.records import Example
+from spanline.download import formats, params
+from spanline.download import run as download_run
+
+TINY = Path(__file__).parents[2] / "data" / "tiny-squad.json"
+FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
+
+
+def settings(source: str, **changes: Any) -> params.Download:
+    content: dict[str, Any] = {
+        "source": source,
+        "seed": 17,
+        "limits": {"train": None, "calibration": None, "validation": None},
+        "calibration_fraction": 0.3,
+        "synthetic": {"seed": 5, "train_questions": 150, "calibration_questions": 60, "validation_questions": 60},
+        "files": {
+            "train": {"path": str(TINY), "sha256": None},
+            "validation": {"path": TINY.as_uri(), "sha256": sha256(TINY)},
+            "format": "auto",
+            "licence": "ours",
+        },
+        "hub": {"name": "a/b", "revision": "0" * 40, "rows": None, "licence": "theirs"},
+    }
+    for key, value in changes.items():
+        target, *keys = content, *key.split("__")
+        for part in keys[:-1]:
+            target = target[part]
+        target[keys[-1]] = value
+    return params.check(Path("params.yaml"), "download", content, params.Download)
+
+
+def written(folder: Path, given: params.Download) -> dict[str, list[Example]]:
+    folder.mkdir()
+    counts = download_run.write_splits(given, folder, 5.0)
+    assert {path.name for path in folder.iterdir()} == FILES
+    found = {split: list(splits.read(folder / f"{split}.parquet")) for split in download_run.SPLITS}
+    assert {split: counts.questions for split, counts in counts.items()} == {s: len(e) for s, e in found.items()}
+    return found  # type: ignore[return-value]
+
+
+def titles(split: list[Example]) -> set[str]:
+    return {example.title for example in split}
+
+
+def test_files_split_calibration_off_train_by_article(tmp_path: Path) -> None:
+    tiny = list(formats.read_official(TINY, str(TINY)))
+    splits = written(tmp_path / "out", settings("files"))
+    assert splits["validation"] == tiny
+    assert splits["calibration"]
+    assert not titles(splits["train"]) & titles(splits["calibration"])
+    assert sorted(splits["train"] + splits["calibration"], key=tiny.index) == tiny
+    assert splits["train"] == sorted(splits["train"], key=tiny.index)
+
+
+def test_fraction_zero_writes_an_empty_calibration_split(tmp_path: Path) -> None:
+    splits = written(tmp_path / "out", settings("files", calibration_fraction=0.0))
+    assert splits["calibration"] == []
+    assert len(splits["train"]) == 39
+
+
+def test_limits_leave_the_calibration_split_alone(tmp_path: Path) -> None:
+    whole = written(tmp_path / "whole", settings("files"))
+    limited = written(tmp_path / "limited", settings("files", limits__train=15, limits__validation=10))
+    assert limited["calibration"] == whole["calibration"]
+    assert 0 < len(limited["train"]) <= 15
+    assert titles(limited["train"]) < titles(whole["train"])
+    for split in ("train", "validation"):
+        whole_articles = [example for example in whole[split] if example.title in titles(limited[split])]
+        assert limited[split] == whole_articles
+
+
+@pytest.mark.parametrize("source", ["synthetic", "files"])
+def test_same_bytes_twice(tmp_path: Path, source: str) -> None:
+    for name in ("one", "two"):
+        written(tmp_path / name, settings(source, limits__train=25))
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_the_same_files_elsewhere_give_the_same_bytes(tmp_path: Path) -> None:
+    copy = tmp_path / "elsewhere" / TINY.name
+    copy.parent.mkdir()
+    copy.write_bytes(TINY.read_bytes())
+    written(tmp_path / "one", settings("files"))
+    written(tmp_path / "two", settings("files", files__train={"path": str(copy), "sha256": None}))
+    for name in FILES:
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+
+
+def test_all_formats_give_the_same_splits(tmp_path: Path) -> None:
+    tiny = list(formats.read_official(TINY, str(TINY)))
+    splits.write(tmp_path / "tiny.parquet", tiny)
+    rows = splits.to_table(tiny).to_pylist()
+    lines = [json.dumps(row, ensure_ascii=False) for row in rows]
+    (tmp_path / "tiny.jsonl").write_text("\n".join(lines), encoding="utf-8")
+    expected = written(tmp_path / "json", settings("files"))
+    for name in ("tiny.parquet", "tiny.jsonl"):
+        file = {"path": str(tmp_path / name), "sha256": None}
+        out = tmp_path / name.replace(".", "-")
+        assert written(out, settings("files", files__train=file, files__validation=file)) == expected
+
+
+def test_the_format_can_be_named(tmp_path: Path) -> None:
+    path = tmp_path / "tiny"
+    path.write_bytes(TINY.read_bytes())
+    file = {"path": str(path), "sha256": None}
+    assert written(tmp_path / "out", settings("files", files__train=file, files__format="squad"))["train"]
+    with pytest.raises(SpanlineError) as refusal:
+        download_run.write_splits(settings("files", files__train=file), tmp_path, 5.0)
+    todo = "set download.files.format to squad, jsonl, parquet"
+    assert str(refusal.value) == f"tiny: its name ends in none of .json, .jsonl, .parquet; {todo}"
+
+
+def test_dataset_json_of_files(tmp_path: Path) -> None:
+    written(tmp_path / "out", settings("files"))
+    text = (tmp_path / "out" / "dataset.json").read_text(encoding="utf-8")
+    content = json.loads(text)
+    assert str(TINY.parent) not in text
+    file = {"file": "tiny-squad.json", "format": "squad", "sha256": sha256(TINY)}
+    assert content["read"] == {"train": file, "validation": file}
+    assert (content["source"], content["licence"], content["calibration_fraction"]) == ("files", "ours", 0.3)
+    assert content["splits"]["validation"] == {
+        "articles": 4,
+        "questions": 39,
+        "answerable": 32,
+        "unanswerable": 7,
+        "sha256": sha256(tmp_path / "out" / "validation.parquet"),
+    }
+
+
+def test_synthetic_makes_its_own_three_splits(tmp_path: Path) -> None:
+    splits = written(tmp_path / "out", settings("synthetic"))
+    assert len(splits["train"]) >= 150
+    assert len(splits["calibration"]) >= 60
+    assert len(splits["validation"]) >= 60
+    content = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))
+    assert content["read"]["seed"] == 5
+    assert content["calibration_fraction"] is None
+
+
+def test_synthetic_with_limits_and_without_calibration(tmp_path: Path) -> None:
+    given = settings("synthetic", synthetic__calibration_questions=0, limits__train=60)
+    splits = written(tmp_path / "out", given)
+    assert splits["calibration"] == []
+    assert 0 < len(splits["train"]) <= 60
+
+
+def test_the_only_article_cannot_be_both(tmp_path: Path) -> None:
+    content = json.loads(TINY.read_text(encoding="utf-8"))
+    path = tmp_path / "one.json"
+    path.write_text(json.dumps({**content, "data": content["data"][:1]}), encoding="utf-8")
+    with pytest.raises(SpanlineError) as refusal:
+        download_run.write_splits(settings("files", files__train={"path": str(path), "sha256": None}), tmp_path, 5.0)
+    todo = "bring more articles, or lower download.calibration_fraction (0 = no calibration split)"
+    assert str(refusal.value) == f"split train: is empty; {todo}"
+
+
+@pytest.mark.parametrize(
+    ("changes", "line"),
+    [
+        ({"source": "web"}, "'download.source' is 'web', which should be 'synthetic', 'files' or 'hub'"),
+        ({"limits__train": 0}, "'download.limits.train' is 0, which should be greater than or equal to 1"),
+        ({"calibration_fraction": 1.0}, "'download.calibration_fraction' is 1.0, which should be less than 1"),
+        ({"hub__revision": "main"}, "'download.hub.revision' is 'main', String should match pattern"),
+        ({"limits__tain": 1}, "unknown key 'download.limits.tain'; did you mean 'train'?"),
+    ],
+)
+def test_params_are_refused(changes: dict[str, Any], line: str) -> None:
+    source = changes.pop("source", "files")
+    with pytest.raises(SpanlineError) as refusal:
+        settings(source, **changes)
+    assert str(refusal.value).startswith(f"params.yaml: {line}")
+
+
+def test_real_files(shared: Path, tmp_path: Path) -> None:
+    folder = shared / "squad_v2"
+    given = settings(
+        "files",
+        files__train={"path": str(folder / "train-v2.0-reconstructed.json"), "sha256": None},
+        files__validation={"path": str(folder / "dev-v2.0.json"), "sha256": sha256(folder / "dev-v2.0.json")},
+        calibration_fraction=0.1,
+        limits__train=8_000,
+        limits__validation=1_000,
+    )
+    counts = download_run.write_splits(given, tmp_path, 5.0)
+    assert 12_000 < counts["calibration"].questions <= 13_022
+    assert 7_000 < counts["train"].questions <= 8_000
+    assert 500 < counts["validation"].questions <= 1_000

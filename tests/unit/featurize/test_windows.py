@@ -1,0 +1,233 @@
+"""Cutting by array arithmetic keeps the promises of the glossary, for any lengths: nothing lost, doc_stride tokens
+shared, one max-context occurrence of every token, and the labels of the usual loop."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from itertools import pairwise
+from random import Random
+
+import numpy as np
+import pytest
+from hypothesis import given, settings
+from hypothesis import strategies as st
+
+from spanline.featurize.windows import cut
+from spanline.storage import features
+from spanline.storage.features import Features
+from tests.unit.builders import encoded, template
+
+
+@dataclass(frozen=True)
+class Case:
+    """Examples of random lengths, their features, and which slice of the context each of them shows."""
+
+    max_length: int
+    doc_stride: int
+    null_slot: str
+    questions: list[int]  # tokens
+    offsets: list[list[tuple[int, int]]]  # characters that each context token covers
+    answers: list[tuple[int, int]]
+
+    def features(self) -> Features:
+        given = encoded(self.questions, self.offsets, self.answers)
+        return cut(given, template(self.null_slot), self.max_length, self.doc_stride)
+
+    def room(self, example: int) -> int:
+        return self.max_length - 3 - self.questions[example]
+
+    def slices(self, example: int) -> list[range]:
+        """The usual loop: windows of `room` tokens until the context's end is reached."""
+        total, room = len(self.offsets[example]), self.room(example)
+        found, begin = [range(0, min(room, total))], 0
+        while found[-1].stop < total:
+            begin += room - self.doc_stride
+            found.append(range(begin, min(begin + room, total)))
+        return found
+
+
+@st.composite
+def cases(draw: st.DrawFn) -> Case:
+    room = draw(st.integers(1, 12))  # beside the longest question
+    longest = draw(st.integers(0, 4))
+    doc_stride = draw(st.integers(0, room - 1))  # more than half the room as well
+    count = draw(st.integers(1, 4))
+    questions = [longest, *(draw(st.integers(0, longest)) for _ in range(count - 1))]
+    generator = Random(draw(st.integers(0, 2**32)))
+    offsets = [context(generator, draw(st.integers(0, 40))) for _ in range(count)]
+    answers = [answer(generator, row) for row in offsets]
+    return Case(room + longest + 3, doc_stride, draw(st.sampled_from(["before", "after"])), questions, offsets, answers)
+
+
+def context(generator: Random, length: int) -> list[tuple[int, int]]:
+    """Tokens with gaps, and byte-level ones: several tokens that all cover the same character."""
+    row: list[tuple[int, int]] = []
+    at = 0
+    while len(row) < length:
+        at += generator.randint(0, 1)
+        width = generator.randint(1, 3)
+        row += [(at, at + width)] * (generator.choice([1, 1, 1, 3]) if width == 1 else 1)
+        at += width
+    return row
+
+
+def answer(generator: Random, row: list[tuple[int, int]]) -> tuple[int, int]:
+    """Some characters of the context, or (-1, -1)."""
+    length = row[-1][1] if row else 0
+    if not length or generator.random() < 0.2:
+        return -1, -1
+    start = generator.randrange(length)
+    return start, generator.randint(start + 1, min(start + 6, length))
+
+
+def by_example(data: Features) -> list[range]:
+    bounds = features.example_bounds(data).tolist()
+    return [range(low, high) for low, high in pairwise(bounds)]
+
+
+def usual_label(
+    shown: list[tuple[int, int]], answer: tuple[int, int], context_start: int, null: int
+) -> tuple[int, int]:
+    """The strided labelling of run_qa as a plain loop, kept inside the context tokens; a swapped pair is put right."""
+    start_char, end_char = answer
+    if start_char < 0 or not shown or shown[0][0] > start_char or shown[-1][1] < end_char:
+        return null, null
+    start = 0
+    while start < len(shown) and shown[start][0] <= start_char:
+        start += 1
+    end = len(shown) - 1
+    while end >= 0 and shown[end][1] >= end_char:
+        end -= 1
+    first, last = start - 1, end + 1
+    return context_start + min(first, last), context_start + max(first, last)
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_windows_are_those_of_the_usual_loop(case: Case) -> None:
+    data = case.features()
+    ids = data.ids.to_pylist()
+    assert len(by_example(data)) == len(case.questions)
+    for example, rows in enumerate(by_example(data)):
+        slices = case.slices(example)
+        assert len(rows) == len(slices)
+        assert [ids[row] for row in rows] == [f"q{example}"] * len(slices)
+        assert data.window[rows.start : rows.stop].tolist() == list(range(len(slices)))
+        for row, shown in zip(rows, slices, strict=True):
+            question = [7] * case.questions[example]
+            tokens = [10 + index for index in shown]
+            if case.null_slot == "before":
+                whole, types = [2, *question, 3, *tokens, 3], [0] * (len(question) + 2) + [1] * (len(tokens) + 1)
+                null, start = 0, len(question) + 2
+            else:
+                whole, types = [*question, 3, *tokens, 3, 2], [0] * (len(question) + 1) + [1] * (len(tokens) + 2)
+                null, start = len(whole) - 1, len(question) + 1
+            assert data.input_ids[row].tolist() == whole
+            assert data.token_type_ids[row].tolist() == types
+            assert (data.null_position[row], data.context_start[row]) == (null, start)
+            pairs = zip(data.offset_starts[row].tolist(), data.offset_ends[row].tolist(), strict=True)
+            assert list(pairs) == [case.offsets[example][index] for index in shown]
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_labels_are_those_of_the_usual_loop(case: Case) -> None:
+    data = case.features()
+    for example, rows in enumerate(by_example(data)):
+        for row, shown in zip(rows, case.slices(example), strict=True):
+            tokens = [case.offsets[example][index] for index in shown]
+            null, start = int(data.null_position[row]), int(data.context_start[row])
+            expected = usual_label(tokens, case.answers[example], start, null)
+            assert (data.start_position[row], data.end_position[row]) == expected
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_a_label_holds_the_whole_answer_inside_the_context(case: Case) -> None:
+    data = case.features()
+    for example, rows in enumerate(by_example(data)):
+        for row in rows:
+            first, last = int(data.start_position[row]), int(data.end_position[row])
+            if first == data.null_position[row]:
+                assert last == first
+                continue
+            begin = int(data.context_start[row])
+            assert begin <= first <= last < begin + len(data.offset_starts[row])
+            start_char, end_char = case.answers[example]
+            assert data.offset_starts[row][first - begin] <= start_char
+            assert data.offset_ends[row][last - begin] >= end_char
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
+def test_max_context_is_its_definition(case: Case) -> None:
+    data = case.features()
+    for example, rows in enumerate(by_example(data)):
+        slices = case.slices(example)
+        times = [0] * len(case.offsets[example])
+        for number, (row, shown) in enumerate(zip(rows, slices, strict=True)):
+            for index, flag in zip(shown, data.max_context[row].tolist(), strict=True):
+                around = [min(index - s.start, s.stop - 1 - index) if index in s else -1 for s in slices]
+                assert flag == (around.index(max(around)) == number)
+                times[index] += flag
+        assert times == [1] * len(times)  # so each token stands in some window, and counts in exactly one
+
+
+@given(cases())
+@settings(max_examples=200, deadline=None)
+def test_neighbours_share_doc_stride_tokens_and_no_more(case: Case) -> None:
+    data = case.features()
+    for rows in by_example(data):
+        shown = [data.input_ids[row][data.input_ids[row] >= 10].tolist() for row in rows]
+        for left, right in pairwise(shown):
+            assert len(set(left) & set(right)) == case.doc_stride
+            assert right[: case.doc_stride] == left[len(left) - case.doc_stride :]
+            assert right[-1] > left[-1]  # each window shows something new
+
+
+def test_the_sentence_of_the_docstring() -> None:
+    data = cut(encoded([0], [[(i, i + 1) for i in range(8)]]), template(), 8, 2)  # room for 5 tokens, step 3
+    assert [part.tolist() for part in (data.max_context[0], data.max_context[1])] == [
+        [True, True, True, True, False],
+        [False, True, True, True, True],
+    ]
+
+
+def test_one_character_of_several_byte_tokens_is_labelled_in_order() -> None:
+    offsets = [[(0, 1), (1, 2), (1, 2), (1, 2), (2, 3)]]
+    data = cut(encoded([1], offsets, [(1, 2)]), template(), 16, 0)
+    assert (data.start_position[0], data.end_position[0]) == (4, 6)
+
+
+def test_an_answer_in_the_last_token_stays_off_the_separator() -> None:
+    """run_qa's loop walks on into [SEP], whose offsets are (0, 0)."""
+    data = cut(encoded([1], [[(0, 3), (4, 8)]], [(4, 8)]), template(), 16, 0)
+    assert (data.start_position[0], data.end_position[0]) == (4, 4)
+
+
+@pytest.mark.parametrize("null_slot", ["before", "after"])
+def test_a_context_without_tokens_has_one_feature(null_slot: str) -> None:
+    data = cut(encoded([2, 1], [[], [(0, 1)]], [(0, 1), (0, 1)]), template(null_slot), 8, 1)
+    assert data.window.tolist() == [0, 0]
+    assert data.context_lengths.tolist() == [0, 1]
+    assert data.start_position[0] == data.end_position[0] == data.null_position[0]
+    assert data.start_position[1] == data.context_start[1]
+
+
+def test_examples_share_a_context() -> None:
+    both = encoded([1, 3], [[(i, i + 1) for i in range(20)], []], [(2, 3), (19, 20)])
+    both.context_of[:] = 0
+    data = cut(both, template(), 12, 3)
+    alone = cut(encoded([1], [[(i, i + 1) for i in range(20)]], [(2, 3)]), template(), 12, 3)
+    rows = range(len(alone))
+    assert [data.input_ids[row].tolist() for row in rows] == [alone.input_ids[row].tolist() for row in rows]
+    assert data.start_position[: len(alone)].tolist() == alone.start_position.tolist()
+    last = len(data) - 1
+    assert data.end_position[last] == data.context_start[last] + data.context_lengths[last] - 1
+
+
+def test_types_are_those_of_the_schema() -> None:
+    data = cut(encoded([1], [[(0, 1)]]), template(), 8, 0)
+    assert data.window.dtype == data.null_position.dtype == data.start_position.dtype == np.uint16
+    assert data.input_ids.values.dtype == np.uint32
+    assert data.max_context.values.dtype == np.bool_

@@ -1,0 +1,397 @@
+"""The loop learns, counts as it says, resumes to the bit, and refuses what is not finite before a weight moves."""
+
+from __future__ import annotations
+
+import math
+import shutil
+import signal
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+from spanline.common import files
+from spanline.common.errors import SpanlineError
+from spanline.model import batches, resume, span_model
+from spanline.model.distributed import ALONE
+from spanline.runtime import Runtime
+from spanline.storage import features
+from spanline.storage.features import Features
+from spanline.train import loop, report
+from spanline.train import run as train_run
+from spanline.train.params import TrainParams
+from spanline.train.plan import Plan
+from spanline.train.state import State
+from tests.unit.model.test_batches import VOCABULARY, make_features, write_features
+from tests.unit.model.test_span_model import logits_of, make_checkpoint
+
+CPU = torch.device("cpu")
+QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
+ALWAYS_SAVING = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e-9)
+PARAMS: dict[str, Any] = {
+    "seed": 17,
+    "epochs": 2,
+    "batch_size": 4,
+    "micro_batch_size": 4,
+    "learning_rate": 1e-3,
+    "warmup_fraction": 0.1,
+    "schedule": "linear",
+    "weight_decay": 0.01,
+    "max_grad_norm": 1.0,
+    "adam_beta1": 0.9,
+    "adam_beta2": 0.999,
+    "adam_eps": 1e-8,
+    "layer_lr_decay": 1.0,
+    "keep": "last",
+    "dropout": 0.1,
+    "precision": "float32",
+    "gradient_checkpointing": False,
+    "compile": False,
+    "deterministic": True,
+    "num_threads": 1,
+}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def one_thread() -> Iterator[None]:
+    """Models this small only get slower with more."""
+    before = torch.get_num_threads()
+    torch.set_num_threads(1)
+    yield
+    torch.set_num_threads(before)
+
+
+def params(**changes: Any) -> TrainParams:
+    return TrainParams(**{**PARAMS, **changes})
+
+
+@pytest.fixture(scope="module")
+def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
+
+
+def lengths(count: int) -> list[int]:
+    return np.random.default_rng(5).integers(8, 31, count).tolist()
+
+
+def train(
+    checkpoint: Path, data: Features, p: TrainParams, points: Path, runtime: Runtime = QUIET, calibration: int = 0
+) -> tuple[span_model.SpanModel, loop.Report]:
+    spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
+    calibration = data.take(np.arange(calibration))
+    return spans, train_run.fit(spans, data, calibration, p, runtime, CPU, ALONE, points)
+
+
+def weights(spans: span_model.SpanModel) -> bytes:
+    return b"".join(tensor.numpy().tobytes() for tensor in spans.state_dict().values())
+
+
+def test_overfits_eight_features_to_the_right_spans(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(8), seed=2)
+    p = params(epochs=80, batch_size=8, micro_batch_size=8, learning_rate=2e-2, dropout=0.0)
+    spans, report = train(checkpoint, data, p, tmp_path)
+    batch = batches.collate(data, np.arange(8), spans.pad_token_id)
+    start_BT, end_BT = logits_of(spans, batch).masked_fill(~batch.allowed_BT, -math.inf)
+    assert start_BT.argmax(1).tolist() == data.start_position.tolist()
+    assert end_BT.argmax(1).tolist() == data.end_position.tolist()
+    assert report.history[0]["loss"] > 1 > 0.1 > report.history[-1]["loss"]
+
+
+def test_the_first_loss_is_that_of_an_untrained_head(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(4), seed=2)
+    _, report = train(checkpoint, data, params(epochs=1, dropout=0.0), tmp_path)
+    allowed = batches.collate(data, np.arange(4), 0).allowed_BT.sum(1)
+    assert report.history[0]["loss"] == pytest.approx(allowed.log().mean().item(), abs=0.1)  # all about equally likely
+
+
+def test_accumulation_changes_only_the_rounding(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(22))
+    results = []
+    for micro_batch_size in (8, 3, 1):
+        # a large epsilon: where the exact gradient is 0, Adam would blow its rounding up to a whole step
+        p = params(batch_size=8, micro_batch_size=micro_batch_size, dropout=0.0, adam_eps=1e-3)
+        spans, report = train(checkpoint, data, p, tmp_path)
+        results.append((spans.state_dict(), [(row["loss"], row["grad_norm"]) for row in report.history]))
+    for state, history in results[1:]:
+        torch.testing.assert_close(state, results[0][0], atol=2e-5, rtol=1e-4)
+        np.testing.assert_allclose(history, results[0][1], rtol=1e-4)
+
+
+def test_two_runs_give_the_same_bytes_and_another_seed_others(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(11))
+    first, second, other = (weights(train(checkpoint, data, params(seed=s), tmp_path)[0]) for s in (1, 1, 2))
+    assert first == second
+    assert first != other
+
+
+class Killed(Exception):
+    """Stands for a power cut between two steps."""
+
+
+@pytest.fixture(scope="module")
+def straight(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[span_model.SpanModel, loop.Report]:
+    return train(checkpoint, make_features(lengths(22)), params(), tmp_path_factory.mktemp("never"))
+
+
+@pytest.mark.parametrize("dead_after", [1, 5, 6, 9])
+def test_resumed_equals_straight(
+    dead_after: int,
+    straight: tuple[span_model.SpanModel, loop.Report],
+    checkpoint: Path,
+    tmp_path: Path,
+    monkeypatch: pytest.MonkeyPatch,
+) -> None:
+    def save_then_die(folder: Path, step: int, state: dict[str, Any]) -> None:
+        scratch_save(folder, step, state)
+        if step == dead_after:
+            raise Killed
+
+    data, scratch_save = make_features(lengths(22)), resume.save
+    with monkeypatch.context() as patched:
+        patched.setattr(resume, "save", save_then_die)
+        with pytest.raises(Killed):
+            train(checkpoint, data, params(), tmp_path, ALWAYS_SAVING)
+    torch.rand(3)  # whatever a new process does to the global generator
+    resumed, report = train(checkpoint, data, params(), tmp_path)
+    assert weights(resumed) == weights(straight[0])
+    assert (report.result, report.history) == (straight[1].result, straight[1].history)
+    assert report.timings["features"] < straight[1].timings["features"]
+
+
+def test_a_signal_saves_says_how_to_go_on_and_exits(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    collate, calls = batches.collate, []
+
+    def collate_then_stop(*args: Any) -> batches.Batch:
+        calls.append(1)
+        if len(calls) == 3:
+            signal.raise_signal(signal.SIGTERM)
+        return collate(*args)
+
+    monkeypatch.setattr(batches, "collate", collate_then_stop)
+    with pytest.raises(SystemExit) as leaving:
+        train(checkpoint, make_features(lengths(22)), params(), tmp_path)
+    assert leaving.value.code == 143
+    assert [path.name for path in tmp_path.iterdir()] == ["000000003.pt"]
+    assert "stopped after step 3; run the same command again" in capsys.readouterr().err
+
+
+@pytest.mark.parametrize("where", ["loss", "gradient"])
+def test_non_finite_is_refused_before_a_weight_moves(
+    where: str, checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    data, p = make_features(lengths(22)), params()
+    plan = Plan(data.lengths, p)
+    spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
+    span_loss, calls, before = loop.span_loss, [], []
+
+    def spoilt(start_BT: torch.Tensor, end_BT: torch.Tensor, batch: batches.Batch) -> torch.Tensor:
+        calls.append(1)
+        loss = span_loss(start_BT, end_BT, batch)
+        if len(calls) != 3:
+            return loss
+        before.append(weights(spans))
+        return loss * math.nan if where == "loss" else _finite_with_infinite_gradient(loss)
+
+    monkeypatch.setattr(loop, "span_loss", spoilt)
+    ids = ", ".join(str(data.ids[int(row)]) for row in plan.rows(2))
+    with pytest.raises(SpanlineError, match=f"train, step 3: loss .*, gradient norm .* on the features of {ids};"):
+        train_run.fit(spans, data, data.take(np.arange(0)), p, ALWAYS_SAVING, CPU, ALONE, tmp_path)
+    assert weights(spans) == before[0]
+    assert sorted(path.name for path in tmp_path.iterdir()) == ["000000001.pt", "000000002.pt"]  # the good ones
+
+
+def _finite_with_infinite_gradient(loss: torch.Tensor) -> torch.Tensor:
+    return loss + (loss - loss.detach()).sqrt()  # the slope of the root at 0
+
+
+def test_a_host_that_looks_late_finds_the_weights_still_good() -> None:
+    """As on a GPU: the barrier alone holds the later updates back."""
+    parameter = torch.nn.Parameter(torch.ones(3, 3))
+    adamw = loop.adamw(parameter_module(parameter), 0.1, (0.9, 0.999), 1e-8, 0.0)
+    barrier = loop.Barrier(adamw, CPU)
+    values = []
+    for norm in (1.0, math.nan, 1.0):
+        parameter.grad = torch.full((3, 3), norm)
+        barrier.close_if_not_finite(torch.tensor(1.0), torch.tensor(norm))
+        adamw.step()
+        values.append(parameter.detach().clone())
+    assert not torch.equal(values[0], torch.ones(3, 3))
+    assert torch.equal(values[1], values[0])
+    assert torch.equal(values[2], values[0])
+
+
+def parameter_module(parameter: torch.nn.Parameter) -> torch.nn.Module:
+    module = torch.nn.Module()
+    module.weight = parameter
+    return module
+
+
+@pytest.mark.parametrize(("epochs", "steps", "count"), [(1, 6, 22), (0.5, 3, None), (2.5, 15, None), (0.01, 1, None)])
+def test_plan_counts_what_is_done(
+    epochs: float, steps: int, count: int | None, checkpoint: Path, tmp_path: Path
+) -> None:
+    data, p = make_features(lengths(22)), params(epochs=epochs)
+    plan = Plan(data.lengths, p)
+    assert plan.total_steps == steps
+    _, report = train(checkpoint, data, p, tmp_path)
+    assert report.result["features"] == plan.num_features == sum(len(plan.rows(step)) for step in range(steps))
+    assert report.result["tokens"] == sum(int(data.lengths[plan.rows(step)].sum()) for step in range(steps))
+    assert count in (None, plan.num_features)
+    assert report.history[-1]["step"] == steps
+
+
+def test_history_is_bounded_and_keeps_the_mean() -> None:
+    plan = Plan(np.full(4000, 9), params(epochs=1.3))
+    losses = torch.arange(plan.total_steps, dtype=torch.float32)
+    rows = report.history(State(None, None, 0, losses, losses, {}), plan)  # type: ignore[arg-type]
+    assert len(rows) <= plan.MAX_HISTORY_ROWS
+    assert rows[0]["step"] == plan.log_every == 3
+    assert rows[0]["loss"] == 1.0
+    assert rows[-1]["step"] == plan.total_steps
+    assert rows[-1]["epoch"] == pytest.approx(1.3)
+
+
+def test_csv() -> None:
+    assert (
+        files.to_csv([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1e-5}], ("step", "loss"))
+        == "step,loss\n1,0.5\n2,1e-05\n"
+    )
+
+
+@pytest.mark.parametrize(
+    ("column", "value"),
+    [("start_position", 1), ("end_position", 1), ("end_position", 30), ("start_position", 29), ("end_position", 0)],
+)
+def test_a_label_outside_its_context_is_refused(column: str, value: int, tmp_path: Path) -> None:
+    data = make_features([20, 20, 20], seed=3)
+    row = int(np.flatnonzero(data.start_position > 0)[0])
+    getattr(data, column)[row] = value
+    (tmp_path / "tokenizer.json").write_text("{}")
+    write_features(data, tmp_path / "features", tmp_path / "tokenizer.json")
+    with pytest.raises(SpanlineError, match=f"question q{row}, feature 0: has a label outside its context; make"):
+        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+def test_a_token_beyond_the_vocabulary_is_refused(tmp_path: Path) -> None:
+    data = make_features([20, 20, 20])
+    data.input_ids[1][7] = VOCABULARY
+    (tmp_path / "tokenizer.json").write_text("{}")
+    write_features(data, tmp_path / "features", tmp_path / "tokenizer.json")
+    with pytest.raises(SpanlineError, match="question q1, feature 0: has a token beyond the model's vocabulary of 64"):
+        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+def test_no_features_are_refused(tmp_path: Path) -> None:
+    (tmp_path / "tokenizer.json").write_text("{}")
+    write_features(make_features([]), tmp_path / "features", tmp_path / "tokenizer.json")
+    with pytest.raises(SpanlineError, match="holds no features"):
+        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+def test_each_epoch_is_looked_at_on_calibration(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(10))
+    _, report = train(checkpoint, data, params(epochs=2.5), tmp_path, calibration=4)
+    assert [(row["epoch"], row["step"]) for row in report.epochs] == [(1.0, 3), (2.0, 6), (2.6667, 8)]
+    assert set(report.epochs[0]) == set(report.EPOCH_COLUMNS)
+    assert report.result["kept_epoch"] == 2.6667
+    assert report.result["calibration_loss"] == report.epochs[-1]["calibration_loss"]
+
+
+def test_looking_changes_no_weight(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(10))
+    runs = [train(checkpoint, data, params(), tmp_path / str(count), calibration=count) for count in (0, 4)]
+    assert weights(runs[0][0]) == weights(runs[1][0])
+    assert runs[0][1].epochs == []
+
+
+def test_the_best_epoch_is_kept_also_over_a_stop(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """The scores are made up: the second of four epochs is the best. The weights are those of a run that ends there."""
+    data, scores = make_features(lengths(8)), iter([0.2, 0.9, 0.5, 0.9])
+
+    def look(*_: Any) -> dict[str, float]:
+        return {"loss": 1.0, "start_accuracy": 0.5, "end_accuracy": 0.5, "token_f1": next(scores)}
+
+    monkeypatch.setattr(loop, "evaluate", look)
+    p = params(epochs=4, keep="best", warmup_fraction=0.0, learning_rate=1e-3)
+    seen: list[bytes] = []
+    look_at = loop._look_at_calibration
+
+    def noted(work: loop.Work) -> None:
+        look_at(work)
+        seen.append(weights(work.state.model))
+        if len(seen) == 3:
+            resume.save(tmp_path / "points", work.state.step, work.state.saved())
+            raise KeyboardInterrupt
+
+    monkeypatch.setattr(loop, "_look_at_calibration", noted)
+    with pytest.raises(KeyboardInterrupt):
+        train(checkpoint, data, p, tmp_path / "points", calibration=2)
+    spans, report = train(checkpoint, data, p, tmp_path / "points", calibration=2)
+    assert weights(spans) == seen[1]
+    assert len(set(seen)) == 4
+    assert (report.result["kept_epoch"], report.result["calibration_token_f1"]) == (2.0, 0.9)
+
+
+def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(keep="best"), tmp_path)
+    what = "train.keep is 'best', but there is no calibration split (download.calibration_fraction is 0)"
+    assert str(caught.value) == f"params.yaml: {what}; set it to last"
+
+
+def test_gradient_checkpointing_changes_no_result(checkpoint: Path, tmp_path: Path) -> None:
+    """Dropout included: what is computed again draws the same masks."""
+    data = make_features(lengths(10))
+    kept, again = (
+        train(checkpoint, data, params(gradient_checkpointing=value), tmp_path / str(value)) for value in (False, True)
+    )
+    assert weights(kept[0]) == weights(again[0])
+    assert kept[1].history == again[1].history
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_is_the_same_but_for_rounding(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(8))
+    plain, compiled = (
+        train(checkpoint, data, params(dropout=0.0, compile=value), tmp_path / str(value))[1].history
+        for value in (False, True)
+    )
+    for name in ("loss", "grad_norm"):
+        assert [row[name] for row in compiled] == pytest.approx([row[name] for row in plain], rel=1e-3)
+
+
+def test_layer_decay_slows_the_lower_layers(checkpoint: Path, tmp_path: Path) -> None:
+    """One step of Adam moves a weight by its rate, whatever its gradient: embeddings least, the head most."""
+    p = params(epochs=1, batch_size=8, micro_batch_size=8, layer_lr_decay=0.5, weight_decay=0.0, dropout=0.0)
+    before = dict(span_model.pretrained(checkpoint, p.seed, 0.0).named_parameters())
+    after = dict(train(checkpoint, make_features(lengths(8)), p, tmp_path)[0].named_parameters())
+    moved = {name: float((after[name] - before[name]).detach().abs().max()) for name in after}
+    layers = [max(m for n, m in moved.items() if f".layer.{number}." in n) for number in range(2)]
+    embeddings = max(m for n, m in moved.items() if "embeddings" in n)
+    assert [embeddings, *layers, moved["head.weight"]] == pytest.approx([1.25e-4, 2.5e-4, 5e-4, 1e-3], rel=0.02)
+
+
+def test_out_of_memory_says_what_to_lower(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(loop, "span_loss", fail)
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(), tmp_path)
+    todo = "set train.micro_batch_size below 4, or train.gradient_checkpointing: true"
+    assert str(caught.value) == f"train: out of memory on cpu in step 1; {todo}"
+
+
+def test_speeds_have_the_share_of_what_the_machine_can_do(checkpoint: Path, tmp_path: Path) -> None:
+    _, report = train(checkpoint, make_features(lengths(8)), params(), tmp_path)
+    timings = report.timings
+    assert 0 < timings["mfu"] < 1
+    assert timings["mfu"] == pytest.approx(timings["gflops_per_s"] / timings["matmul_gflops_per_s"], abs=1e-3)
