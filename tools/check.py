@@ -118,7 +118,7 @@ def problems(repo: Any) -> tuple[list[str], list[str], int]:
         absent = list(missing(remote, objects))
     except Exception as error:  # each kind of remote has its own exceptions
         raise SpanlineError(
-            f"remote {remote.path}", f"cannot be read: {error}", "mend its access and try again"
+            f"remote {remote.path}", f"cannot be read: {error}", "fix its access and try again"
         ) from None
     return stale + list(inconsistent(repo, objects)), absent, len(set(objects.by_path.values()))
 
@@ -129,7 +129,7 @@ def main() -> None:
         with Repo() as repo:
             stale, absent, count = problems(repo)
     except DvcException as error:
-        raise SpanlineError("dvc", str(error), "mend that and check again") from None
+        raise SpanlineError("dvc", str(error), "fix that and check again") from None
     for line in [*stale, *absent]:
         console.say(line)
     if stale:

@@ -34,7 +34,7 @@ def main() -> None:
         with Repo() as repo:
             result = repo.cloud.push(metrics_in_cache(repo))
     except DvcException as error:
-        raise SpanlineError("dvc", str(error), "mend that and push again") from None
+        raise SpanlineError("dvc", str(error), "fix that and push again") from None
     if result.failed:
         raise SpanlineError("remote", f"{len(result.failed)} metrics could not be pushed", "push again")
     console.say(f"{len(result.transferred)} metrics pushed, for the run cache")

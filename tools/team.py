@@ -80,7 +80,7 @@ def _run(*command: str) -> None:
     """A command of git or DVC; its own last words when it fails."""
     done = subprocess.run(command, capture_output=True, text=True)
     if done.returncode:
-        raise SpanlineError(shlex.join(command), (done.stderr or done.stdout).strip(), "mend that and run it again")
+        raise SpanlineError(shlex.join(command), (done.stderr or done.stdout).strip(), "fix that and run it again")
 
 
 def main() -> None:

@@ -85,11 +85,11 @@ def main() -> None:
         with Repo() as repo:
             lines = clean_remote(repo.cloud.get_remote_odb()) if args.remote else clean_here(repo)
     except DvcException as error:
-        raise SpanlineError("dvc", str(error), "mend that and verify again") from None
+        raise SpanlineError("dvc", str(error), "fix that and verify again") from None
     except Exception as error:  # each kind of remote has its own exceptions
         if not args.remote:
             raise
-        raise SpanlineError("remote", f"cannot be read: {error}", "mend its access and try again") from None
+        raise SpanlineError("remote", f"cannot be read: {error}", "fix its access and try again") from None
     for line in lines:
         console.say(line)
     if lines:

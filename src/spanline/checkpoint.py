@@ -34,7 +34,7 @@ FILES = [
     "sentencepiece.bpe.model",
 ]
 _PATH_KEYS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
-_MEND = "mend it, or fetch it anew"
+_FIX = "fix it, or fetch it anew"
 
 
 class PackageSource(Section):
@@ -54,7 +54,7 @@ class PathSource(Section):
     sha256: dict[str, Sha256]  # file -> expected checksum; the stage refuses if a file that counts has none
 
 
-class HubSource(Section):
+class HubModel(Section):
     """A model of the Hugging Face hub."""
 
     name: str
@@ -68,7 +68,7 @@ class Checkpoint(Section):
     source: Literal["package", "path", "hub"]
     package: PackageSource
     path: PathSource
-    hub: HubSource
+    hub: HubModel
 
 
 def write_checkpoint(settings: Checkpoint, folder: Path) -> dict[str, Any]:
@@ -132,7 +132,7 @@ def _installed_version(distribution: str) -> str:
 def _chosen(source: Path) -> list[str]:
     """The names of the files to copy, sorted."""
     if not source.is_dir():
-        raise SpanlineError(source, "there is no such folder", "mend the path; it counts from where the stage runs")
+        raise SpanlineError(source, "there is no such folder", "fix the path; it counts from where the stage runs")
     return sorted(name for name in FILES if (source / name).is_file())
 
 
@@ -151,9 +151,7 @@ def _check(source: Path, expected: dict[str, str]) -> None:
     for name, wanted in expected.items():
         path = source / name
         if not path.is_file():
-            raise SpanlineError(
-                path, "is missing, though params give its sha256", "mend the folder, or drop the sha256"
-            )
+            raise SpanlineError(path, "is missing, though params give its sha256", "fix the folder, or drop the sha256")
         found = sha256(path)
         if found != wanted:
             todo = "another version, or a broken copy: install or fetch it anew, or set its sha256 if you trust it"
@@ -165,9 +163,9 @@ def _copy(source: Path, target: Path) -> None:
     if target.name not in ("config.json", "tokenizer_config.json"):
         shutil.copyfile(source, target)
         return
-    content = read_json(source, _MEND)
+    content = read_json(source, _FIX)
     if not isinstance(content, dict):
-        raise SpanlineError(source, "is no JSON object", _MEND)
+        raise SpanlineError(source, "is no JSON object", _FIX)
     kept = {key: value for key, value in content.items() if not (key in _PATH_KEYS and _is_absolute(value))}
     if kept == content:
         shutil.copyfile(source, target)

@@ -34,10 +34,10 @@ def score(
     na_prob_thresh: float = NEVER,
 ) -> dict[str, float]:
     """The official script's output for an official data file's content (v1.1 or v2.0); percent, totals are counts."""
-    return official_scores(gold_texts(data, "data"), predictions, na_prob, na_prob_thresh)
+    return official_scores(gold_of(data, "data"), predictions, na_prob, na_prob_thresh)
 
 
-def gold_texts(data: Any, origin: str) -> GoldTexts:
+def gold_of(data: Any, origin: str) -> GoldTexts:
     """The gold answers by question id, in file order. Reads nothing else: offsets and contexts may be wrong or absent.
 
     Raises SpanlineError that names `origin` when the data has another form or an id comes twice.
@@ -86,7 +86,7 @@ def _histogram(values: Sequence[float]) -> list[tuple[float, float, float]]:
 
 def main() -> None:
     args = _arguments()
-    gold = gold_texts(read_json(args.data_file, "check the path"), str(args.data_file))
+    gold = gold_of(read_json(args.data_file, "check the path"), str(args.data_file))
     predictions = _read_object(args.pred_file)
     na_prob = _read_object(args.na_prob_file) if args.na_prob_file else None
     scores = official_scores(gold, predictions, na_prob, args.na_prob_thresh)

@@ -43,7 +43,7 @@ class PredictParams(Section):
     deterministic: bool  # only kernels that give the same bytes each time
 
 
-class Clock:
+class Meter:
     """The progress line, the speed (of this process: what an earlier one did is left out), the way out on a signal."""
 
     def __init__(self, manifest: Manifest, progress_every_s: float, stop: resume.Stop) -> None:
@@ -100,21 +100,21 @@ def write_logits(
     """
     workers = num_workers(device, runtime.workers)
     with resume.stop_on_signal() as stop, join(device) as group:
-        clock = Clock(manifest, runtime.progress_every_s, stop)
+        meter = Meter(manifest, runtime.progress_every_s, stop)
         if group.size > 1:
-            for _ in tables(model, manifest, p, device, points, clock, group, workers):
+            for _ in tables(model, manifest, p, device, points, meter, group, workers):
                 pass  # each table is kept in `points`
             group.wait()
         if not group.is_first:
             return None
         with new_folder(out) as folder:
             writer = shards.ShardWriter(folder, logits.KIND, manifest.params["rows_per_shard"])
-            for table in tables(model, manifest, p, device, points, clock, workers=workers):
+            for table in tables(model, manifest, p, device, points, meter, workers=workers):
                 writer.write(table)
             made_from = {"features": manifest.sha256, "model": sha256(weights)}
             writer.finish(made_from, params={"precision": p.precision}, counts={"features": manifest.rows})
     resume.remove(points)
-    return clock.speed()
+    return meter.speed()
 
 
 def tables(
@@ -123,7 +123,7 @@ def tables(
     p: PredictParams,
     device: torch.device,
     points: Path,
-    clock: Clock,
+    meter: Meter,
     group: Group = ALONE,
     workers: int = 1,
 ) -> Iterator[pa.Table]:
@@ -138,9 +138,9 @@ def tables(
         table = resume.load_table(points, number)
         if table is not None and _is_of(table, part):
             say(f"shard {number + 1} of {len(manifest.shards)} is done already, kept in {points}")
-            clock.skip(len(part))
+            meter.skip(len(part))
         else:
-            found = predict(model, part, p, device, clock.tick, workers)
+            found = predict(model, part, p, device, meter.tick, workers)
             table = logits.to_table(part.ids, pa.array(part.window), found)
             resume.save_table(points, number, table)
         yield table

@@ -18,7 +18,7 @@ Result = TypeVar("Result")
 class Runtime(Section):
     """How a stage runs on this machine; the bytes it writes do not depend on any of these."""
 
-    workers: Annotated[int, Field(ge=0)]  # processes, threads or batches at a time; 0 = one a core
+    workers: Annotated[int, Field(ge=0)]  # processes, threads or batches at a time; 0 = one per core
     device: str  # auto, cpu, cuda, cuda:1, mps
     progress_every_s: Annotated[float, Field(gt=0)]  # seconds between progress lines
     checkpoint_every_min: Annotated[float, Field(gt=0)]  # minutes between resume points of train

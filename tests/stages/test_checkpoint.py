@@ -119,7 +119,7 @@ def test_incomplete_encoders(tmp_path: Path, model: Path, missing: str, line: st
 
 
 def test_missing_folder(tmp_path: Path) -> None:
-    todo = "mend the path; it counts from where the stage runs"
+    todo = "fix the path; it counts from where the stage runs"
     assert refusal(tmp_path, settings("path", folder="none")) == f"none: there is no such folder; {todo}"
 
 
@@ -131,14 +131,14 @@ def test_checksums(tmp_path: Path, model: Path) -> None:
     todo = "another version, or a broken copy: install or fetch it anew, or set its sha256 if you trust it"
     assert line == f"{model / 'tokenizer.json'}: its sha256 is {found}, expected {wrong}; {todo}"
     line = refusal(tmp_path, settings("path", folder=str(model), sha256={"merges.txt": wrong}))
-    todo = "mend the folder, or drop the sha256"
+    todo = "fix the folder, or drop the sha256"
     assert line == f"{model / 'merges.txt'}: is missing, though params give its sha256; {todo}"
 
 
 def test_broken_config(tmp_path: Path, model: Path) -> None:
     (model / "config.json").write_text("[]", encoding="utf-8")
     line = refusal(tmp_path, settings("path", folder=str(model)))
-    assert line == f"{model / 'config.json'}: is no JSON object; mend it, or fetch it anew"
+    assert line == f"{model / 'config.json'}: is no JSON object; fix it, or fetch it anew"
 
 
 def test_package_that_is_not_installed(tmp_path: Path) -> None:

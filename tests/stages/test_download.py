@@ -108,7 +108,7 @@ def test_a_broken_file_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> No
     assert code == 1
     assert lines == [
         f"error: {broken}, article 'Japanese_Alps_Club', paragraph 1, question 'inside-a-hyphenated-word', answer 1: "
-        "'text' is 'Kyoto' but the context has 'yoto-' at 'answer_start' 59; the text first stands at 58: "
+        "'text' is 'Kyoto' but the context has 'yoto-' at 'answer_start' 59; the text first occurs at 58: "
         "offsets count characters (code points) of the context, not bytes"
     ]
     assert names(tmp_path / "out") == set()
@@ -122,7 +122,7 @@ def test_an_older_folder_survives_a_failure(tmp_path: Path) -> None:
     files = {"train": missing, "validation": missing, "format": "auto", "licence": "ours"}
     code, lines = run(write_params(tmp_path, files=files), out)
     assert code == 1
-    todo = "mend the path; it counts from where the stage runs"
+    todo = "fix the path; it counts from where the stage runs"
     assert lines == [f"error: none.json: there is no such file; {todo}"]
     assert names(tmp_path) == {"params.yaml", "squad"}
     assert sha256(out / "dataset.json") == before

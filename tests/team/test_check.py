@@ -161,4 +161,4 @@ def test_a_remote_that_cannot_be_reached_ends_in_one_line(fresh: Workspace) -> N
     assert code == 1
     assert len(lines) == 1
     assert lines[0].startswith("error: remote /store/files/md5: cannot be read: ")
-    assert lines[0].endswith("mend its access and try again")
+    assert lines[0].endswith("fix its access and try again")

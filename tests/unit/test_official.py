@@ -111,7 +111,7 @@ def test_a_plain_function() -> None:
 )
 def test_other_data_is_refused(content: Any, message: str) -> None:
     with pytest.raises(SpanlineError, match=f"^gold.json: {message}"):
-        official.gold_texts(content, "gold.json")
+        official.gold_of(content, "gold.json")
 
 
 @pytest.mark.parametrize(

@@ -87,7 +87,7 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def tables(spans: span_model.SpanModel, manifest: Manifest, points: Path) -> Iterator[pa.Table]:
-    clock = predict.Clock(manifest, 1e9, resume.Stop())
+    clock = predict.Meter(manifest, 1e9, resume.Stop())
     return predict.tables(spans, manifest, params(40), CPU, points, clock)
 
 
@@ -160,7 +160,7 @@ def test_a_kept_shard_that_does_not_fit_is_computed_anew(
 
 def test_a_signal_leaves_after_the_batch(manifest: Manifest, capsys: pytest.CaptureFixture[str]) -> None:
     stop = resume.Stop()
-    clock = predict.Clock(manifest, 1e9, stop)
+    clock = predict.Meter(manifest, 1e9, stop)
     clock.tick(np.array([12, 9]))
     stop.signal = 15
     with pytest.raises(SystemExit) as leaving:

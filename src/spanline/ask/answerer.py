@@ -238,7 +238,7 @@ class QuestionAnswerer:
     def _as_evaluated(
         self, features: Features, logits: Logits, contexts: list[str], settings: Settings, resolved: _Resolved
     ) -> Iterator[list[Answer]]:
-        """The answers of nbest.json with their probabilities there; the one that predictions.json has stands first."""
+        """The answers of nbest.json with their probabilities there; the one that predictions.json has comes first."""
         assert resolved.threshold is not None
         known = self.evaluated
         n_best_size = max(known.postprocess.n_best_size if known else 20, settings.top_k - 1)  # and the null answer

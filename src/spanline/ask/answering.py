@@ -1,6 +1,6 @@
 """How the pipeline answers when it is scored: the settings and the calibration that `ask` needs to do the same.
 
-They stand in params.yaml and calibration.json, or together in the one file `answering.json` of a released model.
+They are in params.yaml and calibration.json, or together in the one file `answering.json` of a released model.
 """
 
 from __future__ import annotations

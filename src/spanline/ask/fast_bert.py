@@ -124,7 +124,7 @@ def _config(folder: Path) -> SimpleNamespace | None:
     `span_model.load` to say."""
     if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
         return None
-    content = read_json(folder / CONFIG, "mend it")
+    content = read_json(folder / CONFIG, "fix it")
     if not isinstance(content, dict) or content.get("model_type") != "bert":
         return None
     given = {name: content.get(name, needed) for name, needed in _NEEDED.items()}

@@ -143,7 +143,7 @@ def _widened(found: Candidates, rows: range, shown: tuple[Array, Array], words: 
 
 
 def _merged(context: str, starts: list[int], ends: list[int], probabilities: list[float]) -> list[RankedAnswer]:
-    """The candidates as answers, best first; equal texts become one, which stands where the first of them stood."""
+    """The candidates as answers, best first; equal texts become one, at the place of the first of them."""
     answers: dict[str, RankedAnswer] = {}
     for start, end, probability in zip(starts, ends, probabilities, strict=True):
         text = context[start:end].rstrip()

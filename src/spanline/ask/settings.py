@@ -1,6 +1,6 @@
 """What may be chosen per call of `ask`: arguments of the old pipeline by their old names, and the threshold.
 
-The command line has an option for each field, with the description that stands here.
+The command line has an option for each field, with the description given here.
 """
 
 from __future__ import annotations

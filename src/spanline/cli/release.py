@@ -41,7 +41,7 @@ def run_push(args: argparse.Namespace) -> None:
 
     upload.check_name(args.name)
     seen = "public" if args.public else "private"
-    for file in upload.files(args.folder):
+    for file in upload.release_files(args.folder):
         console.say(f"{file.name}  {file.num_bytes:,} bytes  sha256 {file.sha256}")
     if args.dry_run:
         console.say(f"dry run: nothing was sent; these would go to {args.name} ({seen})")

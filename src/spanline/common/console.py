@@ -1,4 +1,4 @@
-"""What a person sees: log lines and progress on stderr, and errors of theirs as one line with exit code 1.
+"""What a person sees: log lines and progress on stderr, and the user's mistakes as one line with exit code 1.
 
 This is the only module that prints.
 """

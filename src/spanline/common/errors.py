@@ -1,4 +1,4 @@
-"""The one exception for a mistake that the user can mend: a line that says where, what is wrong and what to do."""
+"""The one exception for a mistake that the user can fix: a line that says where, what is wrong and what to do."""
 
 
 class SpanlineError(ValueError):

@@ -52,7 +52,7 @@ def read_yaml(path: Path) -> dict[str, Any]:
     except yaml.YAMLError as error:
         mark = getattr(error, "problem_mark", None)
         place = f"{path}, line {mark.line + 1}, column {mark.column + 1}" if mark else str(path)
-        raise SpanlineError(place, f"not YAML: {getattr(error, 'problem', error)}", "mend that line") from None
+        raise SpanlineError(place, f"not YAML: {getattr(error, 'problem', error)}", "fix that line") from None
     if not isinstance(content, dict):
         raise SpanlineError(path, "is not a mapping of sections", "start from the params.yaml of the repository")
     return content

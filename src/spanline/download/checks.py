@@ -62,8 +62,8 @@ def _answer(record: Any, context: str, place: str) -> GoldAnswer:
 def _offset_hint(text: str, context: str) -> str:
     first = context.find(text)
     if first < 0:
-        return "that text stands nowhere in the context: mend or drop the answer"
-    return f"the text first stands at {first}: offsets count characters (code points) of the context, not bytes"
+        return "the text occurs nowhere in the context: fix or drop the answer"
+    return f"the text first occurs at {first}: offsets count characters (code points) of the context, not bytes"
 
 
 def _check_is_impossible(record: Any, example: Example, place: str) -> None:
@@ -108,6 +108,6 @@ def field(record: Any, name: str, kind: type[T], place: str) -> T:
 
 
 def short(value: Any, length: int = 40) -> str:
-    """The value as Python shows it, cut to about `length` characters; blanks that do not show are escaped."""
+    """The value as Python shows it, cut to about `length` characters; characters that do not show are escaped."""
     shown = repr(value if not isinstance(value, str) else value[: length + 1])
     return shown if len(shown) <= length + 2 else f"{shown[:length]}..."

@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-import http.client
-import ssl
-import urllib.error
+import time
 import urllib.parse
 import urllib.request
 from pathlib import Path
-from typing import IO
+from typing import TYPE_CHECKING
 
 from spanline.common.console import Progress, say
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_file, sha256
 
+if TYPE_CHECKING:
+    import requests
+
 TIMEOUT_S = 60.0  # without a single byte
-_CHUNK_BYTES = 1 << 20
+TRIES = 4  # of a connection, of an answer from a server that is too busy, of a body that is cut off
+BACKOFF_S = 1.0  # before the second try; doubled before each further one
+_BUSY = (429, 500, 502, 503, 504)  # answers that another try may change
+_CHUNK_BYTES = 1 << 16  # what a cut may lose
 _SCHEMES = ("http", "https")
+_TODO = "check the URL and the network, or point to a mirror or a local copy"
 
 
 def fetch(location: str, expected_sha256: str | None, folder: Path, progress_every_s: float) -> Path:
@@ -29,7 +34,7 @@ def fetch(location: str, expected_sha256: str | None, folder: Path, progress_eve
     if path is None:
         return _download(location, _required(expected_sha256, location), folder, progress_every_s)
     if not path.is_file():
-        raise SpanlineError(location, "there is no such file", "mend the path; it counts from where the stage runs")
+        raise SpanlineError(location, "there is no such file", "fix the path; it counts from where the stage runs")
     if expected_sha256 is not None:
         _check(path, expected_sha256, location)
     return path
@@ -71,35 +76,90 @@ def _required(expected_sha256: str | None, url: str) -> str:
 def _download(url: str, expected_sha256: str, folder: Path, progress_every_s: float) -> Path:
     shown = without_secrets(url)
     path = folder / (Path(urllib.parse.unquote(urllib.parse.urlsplit(url).path)).name or "download")
-    todo = "check the URL and the network, or point to a mirror or a local copy"
-    try:
-        with new_file(path) as temporary:
-            with urllib.request.urlopen(url, timeout=TIMEOUT_S) as response, temporary.open("wb") as file:
-                _copy(response, file, shown, progress_every_s)
-            _check(temporary, expected_sha256, shown)
-    except urllib.error.HTTPError as error:
-        error.close()
-        raise SpanlineError(shown, f"the server says {error.code} {error.reason}", todo) from None
-    except TimeoutError:
-        raise SpanlineError(shown, f"nothing came for {TIMEOUT_S:g} s", todo) from None
-    except (urllib.error.URLError, http.client.HTTPException, ConnectionError, ssl.SSLError) as error:
-        raise SpanlineError(shown, f"can't be fetched ({getattr(error, 'reason', error)})", todo) from None
+    with new_file(path) as temporary:
+        temporary.touch()
+        with _session() as session:
+            _fetch_whole(session, url, temporary, shown, progress_every_s)
+        _check(temporary, expected_sha256, shown)
     return path
 
 
-def _copy(response: http.client.HTTPResponse, file: IO[bytes], shown: str, progress_every_s: float) -> None:
-    """Stream the body to disk; a body shorter than Content-Length is refused."""
-    length = response.headers.get("Content-Length", "")
-    total = int(length) if length.isdigit() else None
-    say(f"fetching {shown}" + (f" ({total:,} bytes)" if total is not None else ""))
-    progress = Progress(shown, total, "bytes", progress_every_s)
-    done = 0
-    while chunk := response.read(_CHUNK_BYTES):
-        file.write(chunk)
-        done += len(chunk)
-        progress.add(len(chunk))
-    if total is not None and done != total:
-        raise SpanlineError(shown, f"was cut off after {done:,} of {total:,} bytes", "run again")
+def _session() -> requests.Session:
+    """A session that tries again where a connection fails or the server is too busy, and waits longer each time."""
+    import requests  # a fifth of a second that a path or the embedded corpus need not wait for
+    from requests.adapters import HTTPAdapter
+    from urllib3 import Retry
+
+    retry = Retry(total=TRIES - 1, backoff_factor=BACKOFF_S, status_forcelist=_BUSY, raise_on_status=False)
+    session = requests.Session()
+    for scheme in _SCHEMES:
+        session.mount(f"{scheme}://", HTTPAdapter(max_retries=retry))
+    return session
+
+
+def _fetch_whole(session: requests.Session, url: str, path: Path, shown: str, progress_every_s: float) -> None:
+    """Fetch until the body is whole, each time from where the one before was cut off; SpanlineError after TRIES."""
+    for number in range(1, TRIES + 1):
+        try:
+            _fetch_rest(session, url, path, shown, progress_every_s)
+            return
+        except _CutOffError as cut:
+            if number == TRIES:
+                raise SpanlineError(shown, str(cut), f"{_TODO}, and run again") from None
+            say(f"{shown} {cut}; trying again")
+            time.sleep(BACKOFF_S * 2 ** (number - 1))
+
+
+class _CutOffError(Exception):
+    """A body ended too early; the text says where."""
+
+
+def _fetch_rest(session: requests.Session, url: str, path: Path, shown: str, progress_every_s: float) -> None:
+    """Append what `path` lacks, or write all of it anew where the server can't begin in the middle."""
+    from requests import RequestException
+
+    done = path.stat().st_size
+    headers = {"Accept-Encoding": "identity"} | ({"Range": f"bytes={done}-"} if done else {})
+    try:
+        response = session.get(url, headers=headers, stream=True, timeout=TIMEOUT_S)
+    except RequestException as error:
+        raise SpanlineError(shown, _reason(error), _TODO) from None
+    with response:
+        if response.status_code != 206:
+            done = 0
+        if not response.ok:
+            raise SpanlineError(shown, f"the server says {response.status_code} {response.reason}", _TODO)
+        length = response.headers.get("Content-Length", "")
+        total = done + int(length) if length.isdigit() else None
+        if not done:
+            say(f"fetching {shown}" + (f" ({total:,} bytes)" if total is not None else ""))
+        progress = Progress(shown, total, "bytes", progress_every_s)
+        progress.skip(done)
+        with path.open("ab" if done else "wb") as file:
+            try:
+                for chunk in response.iter_content(_CHUNK_BYTES):
+                    file.write(chunk)
+                    progress.add(len(chunk))
+            except RequestException as error:
+                file.flush()
+                raise _CutOffError(_cut(error, path.stat().st_size, total)) from None
+
+
+def _reason(error: Exception) -> str:
+    """What the library says of a failed connection, without the URL and its secrets."""
+    from requests import Timeout
+
+    if isinstance(error, Timeout):
+        return f"nothing came for {TIMEOUT_S:g} s"
+    reason = getattr(error.args[0], "reason", None) if error.args else None
+    said = str(reason).rpartition(": ")[2] if reason is not None else type(error).__name__
+    return f"can't be fetched ({said})"
+
+
+def _cut(error: Exception, done: int, total: int | None) -> str:
+    if "timed out" in str(error):
+        return f"sent nothing for {TIMEOUT_S:g} s"
+    return f"was cut off after {done:,}" + (f" of {total:,}" if total is not None else "") + " bytes"
 
 
 def _check(path: Path, expected_sha256: str, shown: str) -> None:

@@ -32,7 +32,7 @@ def read_official(path: Path, origin: str) -> Iterator[Example]:
 
 
 def read_jsonl(path: Path, origin: str) -> Iterator[Example]:
-    """The examples of a JSONL file in the hub's field names, one a line, streamed; blank lines are skipped.
+    """The examples of a JSONL file in the hub's field names, one per line, streamed; blank lines are skipped.
 
     Raises SpanlineError that names `origin`, line (counted from 1) and question of the first mistake.
     """

@@ -41,7 +41,7 @@ class Rows(Section):
     validation: Annotated[int, Field(ge=1)]
 
 
-class HubSource(Section):
+class HubDataset(Section):
     """A data set of the Hugging Face hub in squad_v2's layout."""
 
     name: str
@@ -67,4 +67,4 @@ class Download(Section):
     calibration_fraction: Annotated[float, Field(ge=0, lt=1)]  # of train's questions; synthetic makes its own split
     synthetic: SyntheticSource
     files: FilesSource
-    hub: HubSource
+    hub: HubDataset

@@ -16,7 +16,7 @@ from spanline.dataset import splits as split_files
 from spanline.dataset.records import Example
 from spanline.dataset.splits import Counts
 from spanline.download import fetch, formats, sampling
-from spanline.download.params import Download, FilesSource, HubSource, SourceFile, SyntheticSource
+from spanline.download.params import Download, FilesSource, HubDataset, SourceFile, SyntheticSource
 from spanline.synthetic import corpus
 
 Split = Literal["train", "calibration", "validation"]
@@ -109,7 +109,7 @@ def _file_opener(kind: str, path: Path, origin: str) -> Opener:
     return lambda: iter(load())
 
 
-def _hub(settings: HubSource) -> Source:
+def _hub(settings: HubDataset) -> Source:
     dataset = hub.load_dataset(settings.name, settings.revision)
     openers: dict[Split, Opener] = {}
     read: dict[str, Any] = {"name": settings.name, "revision": settings.revision}

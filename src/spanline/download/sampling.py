@@ -1,6 +1,6 @@
 """Choosing whole articles, reproducibly: for limits on the size of a split and for the calibration split.
 
-Articles stand in an order that only their titles and a seed decide (SHA-256), so neither the order of the file nor
+The order of articles depends only on their titles and a seed (SHA-256), so neither the order of the file nor
 other articles change who comes first, and a larger limit keeps every article that a smaller one chose.
 """
 

@@ -26,7 +26,7 @@ COUNTS = (
 
 
 def count(encoded: Encoded, features: Features) -> tuple[Counter[str], list[str]]:
-    """The counts, and the ids of answerable questions whose answer stands wholly inside no feature: train learns
+    """The counts, and the ids of answerable questions whose answer is wholly inside no feature: train learns
     "no answer" from them."""
     is_answerable = encoded.answer_starts >= 0
     is_labelled = features.start_position != features.null_position

@@ -1,4 +1,4 @@
-"""Texts cut at blanks into pieces, most of which occur again and again: the unit that is tokenized once.
+"""Texts cut at spaces into pieces, most of which occur again and again: the unit that is tokenized once.
 
 Legend: P texts, Q pieces, D distinct pieces.
 """
@@ -14,7 +14,7 @@ import pyarrow.compute as pc
 from spanline.storage.ragged import Array, bounds_of
 
 SPACE = ord(" ")
-FIRST_SOLID, LAST_SOLID = ord("!"), ord("~")  # ASCII that is neither blank nor control
+FIRST_SOLID, LAST_SOLID = ord("!"), ord("~")  # ASCII that is neither a space nor a control character
 
 
 @dataclass(frozen=True)
@@ -27,8 +27,8 @@ class Pieces:
     bounds: Array  # (P + 1,) where each text's pieces begin
 
 
-def cut_at_blanks(texts: pa.StringArray) -> Pieces:
-    """Cut before every single blank (U+0020) between two ASCII characters that are neither blank nor control.
+def cut_at_spaces(texts: pa.StringArray) -> Pieces:
+    """Cut before every single space (U+0020) between two ASCII characters that are neither spaces nor controls.
 
         "in 1902 at  Orvel" -> "in", " 1902", " at  Orvel"
 
@@ -42,7 +42,7 @@ def cut_at_blanks(texts: pa.StringArray) -> Pieces:
     is_start = np.zeros(offsets[-1], dtype=bool)
     is_start[offsets[0] :] = _is_cut(data[offsets[0] : offsets[-1]])
     filled = offsets[:-1] < offsets[1:]
-    is_start[offsets[1:][filled] - 1] = False  # a blank at a text's end, before the next text's first character
+    is_start[offsets[1:][filled] - 1] = False  # a space at a text's end, before the next text's first character
     is_start[offsets[:-1][filled]] = True
     starts = np.flatnonzero(is_start).astype(np.int32)
     pieces = _slices(np.append(starts, offsets[-1]), texts.buffers()[2])

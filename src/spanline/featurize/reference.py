@@ -37,7 +37,7 @@ def cut_by_tokenizer(
 
 
 def _row(encoding: Encoding, example: Example, num_after: int) -> dict[str, Any]:
-    """The columns of one feature, but for `max_context`. `num_after` special tokens stand behind the context."""
+    """The columns of one feature, but for `max_context`. `num_after` special tokens follow the context."""
     context = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
     offsets = [encoding.offsets[i] for i in context]
     null = null_position(encoding)

@@ -21,7 +21,7 @@ from tokenizers import Encoding, Tokenizer
 
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import WHITESPACE
-from spanline.featurize.pieces import Pieces, cut_at_blanks
+from spanline.featurize.pieces import Pieces, cut_at_spaces
 from spanline.storage.ragged import Array, Ragged, bounds_of, ranges
 
 MOST_REMEMBERED = 1 << 20  # pieces: bounds memory
@@ -42,7 +42,7 @@ class Template:
     after_types: Array  # (S,)
     question_type: int
     context_type: int
-    null_slot: str  # before, between or after: where the token stands that means "no answer" ...
+    null_slot: str  # before, between or after: where the token is that means "no answer" ...
     null_index: int  # ... and its index there
 
     @property
@@ -71,7 +71,7 @@ class Words:
 class PairTokenizer:
     """The tokenizer of one model. It encodes questions and contexts apart; `template` says how to join them.
 
-    Where the tokenizer provably treats the parts of a text between blanks each by itself, every distinct part is
+    Where the tokenizer provably treats the parts of a text between spaces each by itself, every distinct part is
     encoded once and remembered (`in_pieces`); else every text is encoded whole.
     """
 
@@ -80,12 +80,12 @@ class PairTokenizer:
         self.tokenizer = _load(path)
         self.vocab_size = self.tokenizer.get_vocab_size(with_added_tokens=True)
         self.template = _template(path, self.tokenizer.encode("a", "b"))
-        self.in_pieces = _is_cut_at_blanks(self.tokenizer)
+        self.in_pieces = _is_cut_at_spaces(self.tokenizer)
         self._memory = _Memory(self.tokenizer)
 
     def questions(self, texts: pa.StringArray) -> Ragged:
-        """Token ids (T,) of each question, without special tokens. Leading blanks are dropped: some tokenizers make
-        tokens of them, and no question means anything by them."""
+        """Token ids (T,) of each question, without special tokens. Leading whitespace is dropped: some tokenizers make
+        tokens of it, and no question means anything by it."""
         return self._encode(pc.utf8_ltrim(texts, characters=WHITESPACE)).ids
 
     def contexts(self, texts: pa.StringArray) -> EncodedTexts:
@@ -94,7 +94,7 @@ class PairTokenizer:
 
     def _encode(self, texts: pa.StringArray) -> EncodedTexts:
         if self.in_pieces:
-            pieces = cut_at_blanks(texts)
+            pieces = cut_at_spaces(texts)
             return _put_together(pieces, *self._memory.encode(pieces.distinct.to_pylist()))
         return _encode_whole(self.tokenizer, texts.to_pylist())
 
@@ -115,7 +115,7 @@ class PairTokenizer:
         return len(self.tokenizer.encode(text.lstrip(), add_special_tokens=False))
 
     def cut_question(self, text: str, limit: int) -> str:
-        """As much of the question, from its first non-blank on, as makes at most `limit` tokens."""
+        """As much of the question, without leading whitespace, as makes at most `limit` tokens."""
         bare = text.lstrip()
         encoding = self.tokenizer.encode(bare, add_special_tokens=False)
         while len(encoding) > limit:  # again, for a cut inside a word may make more tokens of its rest
@@ -197,14 +197,14 @@ def _put_together(pieces: Pieces, encoded: EncodedTexts, row_of: Array) -> Encod
     )
 
 
-def _is_cut_at_blanks(tokenizer: Tokenizer) -> bool:
-    """Whether a text's encoding is that of its pieces (`pieces.cut_at_blanks`), one after the other, by what the
+def _is_cut_at_spaces(tokenizer: Tokenizer) -> bool:
+    """Whether a text's encoding is that of its pieces (`pieces.cut_at_spaces`), one after the other, by what the
     tokenizer's file says.
 
-    - The pre-tokenizers of BERT and of byte-level models (with GPT-2's pattern) split before a single blank between two
+    - The pre-tokenizers of BERT and of byte-level models (with GPT-2's pattern) split before a single space between two
       other characters, and the model sees each of their parts by itself.
-    - BERT's normalizer goes by the character or the combining sequence, of which a blank is never a part; so does NFC.
-    - No added token reaches over such a blank.
+    - BERT's normalizer goes by the character or the combining sequence, of which a space is never a part; so does NFC.
+    - No added token reaches over such a space.
     """
     spec = json.loads(tokenizer.to_str())
     pre_tokenizer, normalizer = spec["pre_tokenizer"] or {}, spec["normalizer"] or {"type": None}
@@ -212,11 +212,11 @@ def _is_cut_at_blanks(tokenizer: Tokenizer) -> bool:
     known = kind in {("BertPreTokenizer", None), ("BertPreTokenizer", "BertNormalizer")} or (
         kind in {("ByteLevel", None), ("ByteLevel", "NFC")} and pre_tokenizer.get("use_regex", True)
     )
-    alone = not any(_reaches_over_blanks(token) for token in spec["added_tokens"])
+    alone = not any(_reaches_over_spaces(token) for token in spec["added_tokens"])
     return known and alone and not spec["model"].get("dropout") and _is_same_in_pieces(tokenizer)
 
 
-def _reaches_over_blanks(added_token: dict[str, Any]) -> bool:
+def _reaches_over_spaces(added_token: dict[str, Any]) -> bool:
     return bool(added_token["rstrip"] or added_token["single_word"] or re.search(r"\S ", added_token["content"]))
 
 
@@ -224,7 +224,7 @@ def _is_same_in_pieces(tokenizer: Tokenizer) -> bool:
     """Fails for post-processors with `add_prefix_space`: they treat a leading space as the one they added and trim it
     from the offsets."""
     texts = pa.array(["a b"])
-    whole, pieces = _encode_whole(tokenizer, texts.to_pylist()), cut_at_blanks(texts)
+    whole, pieces = _encode_whole(tokenizer, texts.to_pylist()), cut_at_spaces(texts)
     parts = _put_together(pieces, _encode_whole(tokenizer, pieces.distinct.to_pylist()), np.arange(2))
     return all(np.array_equal(getattr(whole, name).values, getattr(parts, name).values) for name in vars(whole))
 

@@ -48,7 +48,7 @@ def cut(encoded: Encoded, template: Template, max_length: int, doc_stride: int) 
     """The features of the examples, in order: one for each window of an example's context. Every example has at least
     one, also with an empty context.
 
-    The caller has seen to it that `doc_stride` is smaller than the room of every example.
+    The caller has made sure that `doc_stride` is smaller than the room of every example.
     """
     windows = _place(encoded, template, max_length, doc_stride)
     shown = encoded.contexts.ids.bounds[encoded.context_of[windows.example]] + windows.begin  # in the flat contexts

@@ -42,7 +42,7 @@ def key(params: Section, features: Manifest, checkpoint: Path, **others: str) ->
 
 
 def code_hashes() -> dict[str, str]:
-    """SHA-256 of the source of every module of ours that this process has imported."""
+    """SHA-256 of the source of every module of this project that the process has imported."""
     modules = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     ours = {name: file for name, file in modules.items() if file and name.split(".")[0] == "spanline"}
     return {name: sha256(Path(file)) for name, file in sorted(ours.items())}

@@ -145,7 +145,7 @@ def _config(folder: Path, stage: str) -> Any:
     try:
         config = AutoConfig.from_pretrained(folder, local_files_only=True)
     except (OSError, ValueError, KeyError) as error:
-        raise SpanlineError(folder / CONFIG, f"transformers can't read it ({_first_line(error)})", "mend it") from None
+        raise SpanlineError(folder / CONFIG, f"transformers can't read it ({_first_line(error)})", "fix it") from None
     if config.is_encoder_decoder:
         raise SpanlineError(folder / CONFIG, f"{config.model_type} is no plain encoder", "choose one such as BERT")
     return config
@@ -205,7 +205,7 @@ def _stock_model(encoder: Any) -> Any:
 
 
 def _quiet() -> None:
-    """No load report and no progress bar: what matters of them is an error of ours."""
+    """No load report and no progress bar: what matters of them is raised as an error."""
     from transformers.utils import logging
 
     logging.set_verbosity_error()

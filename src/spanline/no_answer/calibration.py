@@ -26,7 +26,7 @@ class Calibration:
 
     @staticmethod
     def of(content: Any, origin: Path, todo: str) -> Calibration:
-        """Of the parsed content of the file `origin`; what else stands there is not read."""
+        """Of the parsed content of the file `origin`; other keys are ignored."""
         try:
             return Calibration(*(content[field.name] for field in fields(Calibration)))
         except (KeyError, TypeError):

@@ -44,7 +44,7 @@ def numbers(values: Array) -> pa.StringArray:
 
 
 def joined(*columns: pa.StringArray | str) -> pa.StringArray:
-    """(K,) the columns' strings one after another, row by row; a `str` stands in every row."""
+    """(K,) the columns' strings one after another, row by row; a `str` is in every row."""
     return pc.binary_join_element_wise(*columns, "")
 
 

@@ -36,7 +36,7 @@ _ESCAPES = np.array([len(orjson.dumps(chr(code))) - 3 for code in range(0x80)]) 
 
 
 def entries(found: Found) -> list[dict[str, Any]]:
-    """What nbest.json says of one question. The null answer stands behind spans of the same score."""
+    """What nbest.json says of one question. The null answer comes after spans of the same score."""
     scored: list[tuple[float, dict[str, Any]]] = []
     for span in found.spans:
         logits = {"start_logit": _shortest(span.start_logit), "end_logit": _shortest(span.end_logit)}
@@ -75,8 +75,8 @@ def nbest_json(found: NBest, workers: int = 1) -> Iterator[bytes | pa.Buffer]:
 
 
 def escaped(texts: Texts) -> Texts:
-    """The same texts, whose slices come out as they stand between the quotes of a JSON string. They are still cut by
-    the characters of the texts themselves.
+    """The same texts, whose slices come out as they are written between the quotes of a JSON string. They are still cut
+    by the characters of the texts themselves.
 
         the text a"b is kept as the bytes a\\"b; its characters 1 to 3 are the bytes \\"b
     """
@@ -145,7 +145,7 @@ def _question_lines(columns: _Columns, part: slice) -> pa.Buffer:
 
 @dataclass(frozen=True)
 class _Places:
-    """Where spans and null answers stand among the entries of their questions, best first.
+    """The places of spans and null answers among the entries of their questions, best first.
 
     One question with spans of score 5 and 3 and null score 4: entries 5 4 3, of_span 0 2, of_null 1, bounds 0 3.
     """
@@ -156,9 +156,9 @@ class _Places:
 
     @staticmethod
     def of(sizes: Array, score: Array, null_score: Array) -> _Places:
-        """`sizes` (Q,): spans of each question. The null answer stands behind spans of the same score."""
+        """`sizes` (Q,): spans of each question. The null answer comes after spans of the same score."""
         question = np.repeat(np.arange(len(sizes)), sizes)
-        # before a span stand the spans before it, the null answers of the questions before, perhaps that of its own
+        # before a span come the spans before it, the null answers of the questions before, perhaps that of its own
         of_span = np.arange(len(score)) + question + (score < null_score[question])
         of_null = np.delete(np.arange(len(score) + len(sizes)), of_span)
         return _Places(of_span, of_null, bounds_of(sizes + 1))

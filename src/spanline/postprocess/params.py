@@ -1,4 +1,4 @@
-"""Section `postprocess` of params.yaml, and the threshold that it stands for."""
+"""Section `postprocess` of params.yaml, and the threshold that it means."""
 
 from __future__ import annotations
 

@@ -8,8 +8,6 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-import yaml
-
 _SCORES = {  # key of metrics/validation.json -> what the card calls it
     "at_threshold_0": "threshold 0",
     "at_calibrated_threshold": "calibrated threshold",
@@ -39,26 +37,33 @@ def card(facts: Facts) -> str:
 
 
 def _front_matter(facts: Facts) -> str:
-    answers = facts.scores["answers"]
-    metrics = [
-        {"type": name, "name": label, "value": round(answers[name], 2)}
+    """The text for model hubs, in the hub's own schema."""
+    from huggingface_hub import EvalResult, ModelCardData  # its import takes longer than all the rest of a release
+
+    answers, dataset = facts.scores["answers"], _dataset_name(facts)
+    results = [
+        EvalResult(
+            task_type="question-answering",
+            dataset_type=dataset,
+            dataset_name=dataset,
+            dataset_split="validation",
+            metric_type=name,
+            metric_name=label,
+            metric_value=round(answers[name], 2),
+        )
         for name, label in (("exact", "Exact match"), ("f1", "F1"))
     ]
-    result = {
-        "task": {"type": "question-answering"},
-        "dataset": {"type": _dataset_name(facts), "name": _dataset_name(facts), "split": "validation"},
-        "metrics": metrics,
-    }
-    front = {
-        "language": "en",
-        "license": facts.encoder_licence,
-        "library_name": "transformers",
-        "pipeline_tag": "question-answering",
-        "base_model": facts.checkpoint["name"],
-        "tags": ["extractive-question-answering", "spanline"],
-        "model-index": [{"name": "spanline", "results": [result]}],
-    }
-    return f"---\n{yaml.safe_dump(front, sort_keys=False, allow_unicode=True)}---\n"
+    data = ModelCardData(
+        model_name="spanline",
+        eval_results=results,
+        language="en",
+        license=facts.encoder_licence,
+        library_name="transformers",
+        pipeline_tag="question-answering",
+        base_model=facts.checkpoint["name"],
+        tags=["extractive-question-answering", "spanline"],
+    )
+    return f"---\n{data.to_yaml()}\n---\n"
 
 
 def _title(facts: Facts) -> str:
@@ -90,7 +95,7 @@ qa(question="Where do I live?", context="My name is Wolfgang and I live in Berli
 The second call answers as the scores below were taken. `transformers.AutoModelForQuestionAnswering` loads the same
 weights, where the encoder has a class of that kind; the search for the answer is then yours.
 
-Intended use: finding short answers that stand word for word in an English text, for reading aids, search and research.
+Intended use: finding short answers that occur word for word in an English text, for reading aids, search and research.
 Not intended: questions that need several passages, arithmetic or a yes or no; decisions about people.
 """
 
@@ -165,7 +170,7 @@ def _limits(facts: Facts) -> str:
   true or not. What the text gets wrong, the answer gets wrong.
 - English only, and texts like those of its training data; elsewhere the scores above say little.
 - Texts beyond {facts.params["featurize"]["max_length"]} tokens are read in overlapping windows: an answer whose reasons
-  stand far apart is found by luck.
+  lie far apart is found by luck.
 - The threshold and the probability of no answer are tuned to the share of unanswerable questions in the calibration
   split. Where that share is another, they are off.
 - It has the prejudices of the texts that its encoder was trained on. Nothing was done against them.

@@ -37,7 +37,7 @@ LICENCES = {
 
 
 def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
-    """Write the release of the pipeline that stands in `project` to the folder `out`.
+    """Write the release of the pipeline in the folder `project` to the folder `out`.
 
     SpanlineError when a file is missing or is not the one of dvc.lock, and when the encoder's licence is not known.
     """

@@ -27,7 +27,7 @@ class File:
     sha256: str
 
 
-def files(folder: Path) -> list[File]:
+def release_files(folder: Path) -> list[File]:
     """The files of a release, by name; SpanlineError when it is not whole, or holds what no release has."""
     missing = [name for name in NEEDED if not (folder / name).is_file()]
     if missing:
@@ -53,7 +53,7 @@ def push(folder: Path, name: str, *, public: bool, message: str) -> str:
     import huggingface_hub
     from huggingface_hub.errors import LocalTokenNotFoundError
 
-    files(folder)
+    release_files(folder)
     api = huggingface_hub.HfApi(library_name="spanline")
     try:
         if huggingface_hub.get_token() is None:

@@ -1,6 +1,6 @@
 """95 % intervals of the scores, from resampled articles.
 
-The questions of an article share its text, its topic and often its mistakes, so they are no independent draws: a
+The questions of an article share its text, its topic and often its mistakes, so they are not independent draws: a
 bootstrap over questions would promise too narrow an interval. Articles are drawn instead, with replacement, as many
 as there are (cluster bootstrap: Davison & Hinkley 1997, section 3.8), each with all of its questions; the interval
 reaches from the 2.5th to the 97.5th percentile of the resampled scores (percentile method: Efron & Tibshirani, "An
@@ -31,9 +31,9 @@ def article_intervals(
 ) -> dict[str, float]:
     """`exact_low`, `exact_high`, `f1_low` ... in percent, also of HasAns_ and NoAns_, with what they were made from.
 
-    One row a question: its article, whether it is HasAns, its (exact, f1), 0..1. With a single article there is nothing
-    to resample and the bounds are left out; so are those of a part without questions. A resample that happens to hold
-    no question of a part takes no part in that part's interval.
+    One row per question: its article, whether it is HasAns, its (exact, f1), 0..1. With a single article there is
+    nothing to resample and the bounds are left out; so are those of a part without questions. A resample that happens
+    to hold no question of a part takes no part in that part's interval.
     """
     article_Q = _numbered(titles)
     names, sums_AK, counts_AK = _by_article(article_Q, np.array(is_answerable, bool), np.array(scores, np.float64))

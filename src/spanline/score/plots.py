@@ -27,7 +27,7 @@ class PrecisionRecallPoint(NamedTuple):
     precision: float  # 0..1
 
 
-def precision_recall(curve: PrecisionRecall) -> list[PrecisionRecallPoint]:
+def precision_recall_points(curve: PrecisionRecall) -> list[PrecisionRecallPoint]:
     """The curve, thinned evenly; its ends stay."""
     kept = _evenly(len(curve.points), MAX_ROWS)
     return [PrecisionRecallPoint(*_rounded(curve.points[index])) for index in kept.tolist()]

@@ -76,7 +76,10 @@ def _plots(
     nothing = curves.PrecisionRecall([(0.0, 1.0)])
     marks = (0.0, answers.thresholds.applied, answers.thresholds.calibrated or 0.0)
     rows: dict[str, Sequence[Any]] = {
-        **{name: plots.precision_recall(curves_.get(name, nothing)) for name in ("pr_exact", "pr_f1", "pr_oracle")},
+        **{
+            name: plots.precision_recall_points(curves_.get(name, nothing))
+            for name in ("pr_exact", "pr_f1", "pr_oracle")
+        },
         "threshold_sweep": plots.threshold_sweep(run, marks),
         "reliability": plots.reliability(*_outcomes(run), params.calibration_bins),
         "score_diff_histogram": plots.score_diff_histogram(run),

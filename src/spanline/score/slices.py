@@ -1,7 +1,7 @@
 """Scores by kind of question: where the model is good, and where it is not.
 
-A word is what stands between blanks; lengths and positions are the first gold answer's. An unanswerable question has no
-gold answer, so the slices by it hold answerable questions only; all other slicings hold every question once.
+A word is what lies between whitespace; lengths and positions are the first gold answer's. An unanswerable question has
+no gold answer, so the slices by it hold answerable questions only; all other slicings hold every question once.
 """
 
 from __future__ import annotations
@@ -34,7 +34,7 @@ _POSITION_PERCENT = (0, 20, 40, 60, 80, 100)
 
 
 def question_word(question: str) -> str:
-    """The first question word in the question, wherever it stands ("In which year ..."); whom and whose are who.
+    """The first question word in the question, wherever it is ("In which year ..."); whom and whose are who.
 
     The first is nearly always the asking one; "When Rollo came, who ruled?" is counted under when.
     """

@@ -1,8 +1,8 @@
 """Precision and recall of answering, as the official SQuAD v2 script computes them, digit for digit.
 
 Questions are answered one by one in rising na_prob. Precision is what the answers earn on answerable questions, over
-the answers given; recall is the same over the answerable questions. A point stands only where a threshold can: never
-between two questions of equal na_prob. Average precision is the area under the steps.
+the answers given; recall is the same over the answerable questions. There is a point only where a threshold can be:
+never between two questions of equal na_prob. Average precision is the area under the steps.
 """
 
 from __future__ import annotations

@@ -33,7 +33,7 @@ _ARTICLES = re.compile(r"\b(?:an?|the)\b")
 
 @lru_cache(maxsize=1 << 16)  # texts; gold answers and predictions repeat within a question and between two reports
 def normalize(text: str) -> str:
-    """Lower-case, drop ASCII punctuation, drop the words a, an, the, squeeze blanks: in this order.
+    """Lower-case, drop ASCII punctuation, drop the words a, an, the, squeeze whitespace: in this order.
 
     An article inside foreign punctuation goes too (“the” -> “ ”), for only ASCII punctuation is dropped before.
     """

@@ -47,7 +47,7 @@ def official_scores(
 class Optimum:
     """Where the sweep was at its best."""
 
-    score: float  # percent, as the sweep counts; an oracle, for it is tuned on the set it reports
+    score: float  # percent, as the sweep counts; an oracle: it is tuned on the set that it reports
     qid: str | None  # the last question answered, in rising na_prob; None when to answer nothing is best
 
 

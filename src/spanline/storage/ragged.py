@@ -77,7 +77,7 @@ def padded(values: Array, starts: Array, lengths: Array, width: int, fill: Any) 
     if len(values) < width:
         values = np.append(values, np.zeros(width - len(values), values.dtype))
     last = len(values) - width
-    # whole rows are copied, which is several times faster than single values; those near the end are seen to after
+    # whole rows are copied, which is several times faster than single values; those near the end follow below
     matrix: Array = sliding_window_view(values, width)[np.minimum(starts, last)]
     late = np.flatnonzero(starts > last)
     matrix[late] = values.take(starts[late, None] + np.arange(width), mode="clip")

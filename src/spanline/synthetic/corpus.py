@@ -3,49 +3,25 @@
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import dataclass
 from itertools import count
 
 from spanline.dataset.records import Example
 from spanline.synthetic.draw import Draw
 from spanline.synthetic.names import INVENTORIES, Split
 from spanline.synthetic.paragraph import Paragraph, draw_paragraph
-from spanline.synthetic.questions import Question, UnanswerableKind, draw_questions
-from spanline.synthetic.relations import ValueType
+from spanline.synthetic.questions import Question, draw_questions
 from spanline.synthetic.shape import NUM_PARAGRAPHS
 
 TITLE_STEP = 1_000_003  # between the titles of neighbours: a prime that divides no number of names
 
 
-@dataclass(frozen=True, slots=True)
-class TypedExample:
-    """An example with what its maker knows about it: for tests and for baselines that only match types."""
-
-    example: Example
-    relation: str
-    subject: str
-    answer_type: ValueType
-    candidates: tuple[str, ...]  # all values of the answer's type in the context, except the subject
-    unanswerable_kind: UnanswerableKind | None
-
-
 def examples(split: Split, seed: int, num_questions: int) -> Iterator[Example]:
     """Whole articles, until at least `num_questions` examples are out. A longer run begins with the shorter one."""
-    return (example for example, _, _ in _questions(split, seed, num_questions))
+    return (example for example, _, _ in questions(split, seed, num_questions))
 
 
-def typed_examples(split: Split, seed: int, num_questions: int) -> Iterator[TypedExample]:
-    """The same examples as `examples`, with what their maker knows."""
-    for example, question, paragraph in _questions(split, seed, num_questions):
-        relation, subject = question.relation, question.subject
-        values = paragraph.values[relation.answer_type]
-        candidates = tuple([value for value in values if not subject.name.endswith(value)])
-        yield TypedExample(
-            example, relation.name, subject.name, relation.answer_type, candidates, question.unanswerable_kind
-        )
-
-
-def _questions(split: Split, seed: int, num_questions: int) -> Iterator[tuple[Example, Question, Paragraph]]:
+def questions(split: Split, seed: int, num_questions: int) -> Iterator[tuple[Example, Question, Paragraph]]:
+    """The same examples, each with the question and the paragraph that it was made from."""
     num_out = 0
     for number in count():
         if num_out >= num_questions:

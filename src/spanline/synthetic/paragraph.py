@@ -30,7 +30,7 @@ TYPE_OF_KIND: dict[Kind, ValueType] = {"town": "place", "river": "river", "perso
 
 @dataclass(slots=True, eq=False)
 class Subject:
-    """What a section tells about."""
+    """What a passage tells about."""
 
     name: str  # as inside a sentence: "the River Larkdale"
     first_year: int
@@ -49,22 +49,22 @@ class Fact:
 
 
 @dataclass(slots=True, eq=False)
-class Section:
+class Passage:
     """Two or three subjects of one kind, and the facts about them in no order."""
 
     kind: Kind
     subjects: list[Subject]
     facts: list[Fact]
-    singles: list[Fact]  # of relations that the section states of one subject only
+    singles: list[Fact]  # of relations that the passage states of one subject only
     unstated: list[Relation]  # of this kind, but about none of the subjects
 
 
 @dataclass(slots=True, eq=False)
 class Paragraph:
-    """A context with the sections that it tells, and all its values by type."""
+    """A context with the passages that it tells, and all its values by type."""
 
     context: str
-    sections: list[Section]
+    passages: list[Passage]
     is_long: bool
     values: dict[ValueType, tuple[str, ...]] = field(default_factory=dict)
 
@@ -74,17 +74,17 @@ def draw_paragraph(draw: Draw, split: Split, place: str) -> Paragraph:
     draw.forget()
     is_long = draw.chance(LONG_SHARE)
     kinds = draw.shuffled(KINDS * 2)[:LONG_SECTIONS] if is_long else [draw.pick(KINDS)]
-    sections = [_draw_section(draw, kind) for kind in kinds]
-    sentences = [sentence for section in sections for sentence in _sentences(draw, split, section)]
+    passages = [_draw_passage(draw, kind) for kind in kinds]
+    sentences = [sentence for passage in passages for sentence in _sentences(draw, split, passage)]
     has_opening = draw.chance(OPENING_SHARE)
     if has_opening:
         sentences.insert(0, draw.pick(OPENINGS[kinds[0]][split]).replace("{t}", place))
-    paragraph = Paragraph(" ".join(sentences), sections, is_long)
-    paragraph.values = _values_by_type(sections, [place] if has_opening else [])
+    paragraph = Paragraph(" ".join(sentences), passages, is_long)
+    paragraph.values = _values_by_type(passages, [place] if has_opening else [])
     return paragraph
 
 
-def _draw_section(draw: Draw, kind: Kind) -> Section:
+def _draw_passage(draw: Draw, kind: Kind) -> Passage:
     subjects = [_draw_subject(draw, kind) for _ in range(3 if draw.chance(THREE_SUBJECTS_SHARE) else 2)]
     num_shared = draw.pick(SHARED_RELATIONS[len(subjects)])
     num_stated = num_shared + draw.pick(SINGLE_RELATIONS[len(subjects)])
@@ -100,7 +100,7 @@ def _draw_section(draw: Draw, kind: Kind) -> Section:
     unstated = relations[num_stated:]
     if draw.chance(DENIED_SHARE):
         facts += _draw_denied(draw, unstated.pop(), draw.pick(subjects))
-    return Section(kind, subjects, facts, singles, unstated)
+    return Passage(kind, subjects, facts, singles, unstated)
 
 
 def _draw_subject(draw: Draw, kind: Kind) -> Subject:
@@ -143,14 +143,14 @@ def _draw_denied(draw: Draw, relation: Relation, subject: Subject) -> list[Fact]
     return [denied, truth]
 
 
-def _sentences(draw: Draw, split: Split, section: Section) -> Iterator[str]:
-    facts = draw.shuffled(section.facts)
+def _sentences(draw: Draw, split: Split, passage: Passage) -> Iterator[str]:
+    facts = draw.shuffled(passage.facts)
     if draw.chance(CONTRAST_SHARE):
         pair = _contrast(facts)
         if pair:
             yield _sentence(", while ".join(f"{fact.subject.name} {_predicate(draw, split, fact)}" for fact in pair))
             facts = [fact for fact in facts if fact not in pair]
-    for subject in section.subjects:
+    for subject in passage.subjects:
         yield from _block(draw, split, subject, [fact for fact in facts if fact.subject is subject])
 
 
@@ -190,14 +190,14 @@ def _sentence(text: str) -> str:
     return f"{text[0].upper()}{text[1:]}."
 
 
-def _values_by_type(sections: list[Section], places: list[str]) -> dict[ValueType, tuple[str, ...]]:
+def _values_by_type(passages: list[Passage], places: list[str]) -> dict[ValueType, tuple[str, ...]]:
     values: dict[ValueType, list[str]] = {"place": places} if places else {}
-    for section in sections:
-        if section.kind in TYPE_OF_KIND:
+    for passage in passages:
+        if passage.kind in TYPE_OF_KIND:
             # A sentence may begin with the subject, and write its article with a capital: leave the article out.
-            names = [subject.name.removeprefix("the ") for subject in section.subjects]
-            values.setdefault(TYPE_OF_KIND[section.kind], []).extend(names)
-        for fact in section.facts:
+            names = [subject.name.removeprefix("the ") for subject in passage.subjects]
+            values.setdefault(TYPE_OF_KIND[passage.kind], []).extend(names)
+        for fact in passage.facts:
             values.setdefault(fact.relation.answer_type, []).append(fact.answer)
             if fact.qualifier and fact.relation.qualifier_type:
                 values.setdefault(fact.relation.qualifier_type, []).append(fact.qualifier)

@@ -9,7 +9,7 @@ from typing import Literal
 from spanline.dataset.records import GoldAnswer
 from spanline.synthetic.draw import Draw
 from spanline.synthetic.names import Split
-from spanline.synthetic.paragraph import Fact, Paragraph, Section, Subject
+from spanline.synthetic.paragraph import Fact, Paragraph, Passage, Subject
 from spanline.synthetic.relations import Relation, ValueType
 from spanline.synthetic.shape import LONG_ANSWERABLE, LONG_UNANSWERABLE, NUM_ANSWERABLE, NUM_UNANSWERABLE
 
@@ -37,7 +37,7 @@ def draw_questions(draw: Draw, split: Split, paragraph: Paragraph) -> list[Quest
 
 
 def _draw_answerable(draw: Draw, split: Split, paragraph: Paragraph, num_questions: int) -> list[Question]:
-    facts = [fact for section in paragraph.sections for fact in section.facts if not fact.is_denied]
+    facts = [fact for passage in paragraph.passages for fact in passage.facts if not fact.is_denied]
     questions: list[Question] = []
     for fact in draw.shuffled(facts):
         if len(questions) == num_questions:
@@ -85,39 +85,39 @@ Options = dict[UnanswerableKind, list[Option]]
 
 
 def _unanswerable(draw: Draw, paragraph: Paragraph) -> tuple[Options, Options]:
-    """What could be asked in vain about one section: of the rare kinds, and of the frequent ones."""
-    section = draw.pick(paragraph.sections)
+    """What could be asked in vain about one passage: of the rare kinds, and of the frequent ones."""
+    passage = draw.pick(paragraph.passages)
     return (
         {
-            "negated": list(_negated(section)),
-            "premise_changed": list(_premise_changed(draw, paragraph, section)),
+            "negated": list(_negated(passage)),
+            "premise_changed": list(_premise_changed(draw, paragraph, passage)),
         },
         {
-            "entity_swapped": list(_swapped(section)),
-            "never_stated": list(_never_stated(draw, paragraph, section)),
+            "entity_swapped": list(_swapped(passage)),
+            "never_stated": list(_never_stated(draw, paragraph, passage)),
         },
     )
 
 
-def _swapped(section: Section) -> Iterator[Option]:
-    for fact in section.singles:
-        for subject in section.subjects:
+def _swapped(passage: Passage) -> Iterator[Option]:
+    for fact in passage.singles:
+        for subject in passage.subjects:
             if subject is not fact.subject:
                 yield fact.relation, subject, fact.qualifier
 
 
-def _never_stated(draw: Draw, paragraph: Paragraph, section: Section) -> Iterator[Option]:
-    for relation in section.unstated:
-        subject = draw.pick(section.subjects)
+def _never_stated(draw: Draw, paragraph: Paragraph, passage: Passage) -> Iterator[Option]:
+    for relation in passage.unstated:
+        subject = draw.pick(passage.subjects)
         if any(not subject.name.endswith(value) for value in paragraph.values.get(relation.answer_type, ())):
             qualifiers = paragraph.values.get(relation.qualifier_type, ()) if relation.qualifier_type else (None,)
             if qualifiers:
                 yield relation, subject, draw.pick(qualifiers)
 
 
-def _negated(section: Section) -> Iterator[Option]:
-    for fact in section.facts:
-        if fact.is_denied and not any(_is_truth(other, fact) for other in section.facts):
+def _negated(passage: Passage) -> Iterator[Option]:
+    for fact in passage.facts:
+        if fact.is_denied and not any(_is_truth(other, fact) for other in passage.facts):
             yield fact.relation, fact.subject, fact.qualifier
 
 
@@ -125,12 +125,12 @@ def _is_truth(fact: Fact, denied: Fact) -> bool:
     return not fact.is_denied and fact.relation is denied.relation and fact.subject is denied.subject
 
 
-def _premise_changed(draw: Draw, paragraph: Paragraph, section: Section) -> Iterator[Option]:
+def _premise_changed(draw: Draw, paragraph: Paragraph, passage: Passage) -> Iterator[Option]:
     """The qualifier becomes another value of the text."""
-    for fact in section.facts:
+    for fact in passage.facts:
         relation, subject = fact.relation, fact.subject
         if relation.qualifier_type and not fact.is_denied:
-            same = [other for other in section.facts if other.relation is relation and other.subject is subject]
+            same = [other for other in passage.facts if other.relation is relation and other.subject is subject]
             stated = [other.qualifier for other in same]
             others = [value for value in paragraph.values[relation.qualifier_type] if value not in stated]
             if others:

@@ -45,7 +45,7 @@ def adamw(
 
 
 def _depths(names: list[str]) -> dict[str, int]:
-    """0 for embeddings, 1, 2, ... for the encoder's layers, one more for all that stands above them."""
+    """0 for embeddings, 1, 2, ... for the encoder's layers, one more for all that is above them."""
     layers = {name: int(match[1]) + 1 for name in names if (match := _LAYER.search(name))}
     top = max(layers.values(), default=0) + 1
     return {name: layers.get(name, 0 if "embedding" in name else top) for name in names}

@@ -1,4 +1,4 @@
-"""From token labels to entities: B-/I- tags of either scheme, and four ways to settle on one label a word.
+"""From token labels to entities: B-/I- tags of either scheme, and four ways to settle on one label per word.
 
 A tag is a prefix and a type: B-PER begins a person, I-PER goes on with one, O is outside of all. In *IOB2* every entity
 begins with B-; in *IOB1* only one that follows an entity of its own type does, all others begin with I-. One rule reads
@@ -63,7 +63,7 @@ def group(
         raise SpanlineError("aggregation", f"is {aggregation!r}", "choose simple, first, average or max")
     if probabilities_TL.shape != (len(given), len(labels)):
         what = f"have shape {probabilities_TL.shape}, for {len(given)} tokens and {len(labels)} labels"
-        raise SpanlineError("probabilities", what, "give one row a token, special tokens included")
+        raise SpanlineError("probabilities", what, "give one row per token, special tokens included")
     pieces = [_piece(probabilities_TL, labels, given, rows, aggregation) for rows in _rows(given, aggregation)]
     entities = []
     for first, last in runs([piece.tag for piece in pieces]):

@@ -140,12 +140,11 @@ def test_the_number_that_the_hint_shows_is_one_that_yaml_reads(tmp_path: Path, n
         ("outr:\n  length: 1\n", "params.yaml: section 'outer' is missing; did you mean 'outr'?"),
         (
             "outer:\n  length: 1\n  ratio: [1\n  flag: true\n",
-            "params.yaml, line 4, column 7: not YAML: expected ',' or ']', but got ':'; mend that line",
+            "params.yaml, line 4, column 7: not YAML: expected ',' or ']', but got ':'; fix that line",
         ),
         (
             "outer:\n\tlength: 1\n",
-            "params.yaml, line 2, column 1: not YAML: found character '\\t' that cannot start any token; "
-            "mend that line",
+            "params.yaml, line 2, column 1: not YAML: found character '\\t' that cannot start any token; fix that line",
         ),
     ],
 )

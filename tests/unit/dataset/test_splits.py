@@ -160,7 +160,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     (
         {"answers": [{"text": ["Lake"], "answer_start": [1]}, {"text": [], "answer_start": []}]},
         "data.parquet, row 1, question 'q1', answer 1: 'text' is 'Lake' but the context has 'ake ' "
-        "at 'answer_start' 1; the text first stands at 0: "
+        "at 'answer_start' 1; the text first occurs at 0: "
         "offsets count characters (code points) of the context, not bytes",
     ),
     (

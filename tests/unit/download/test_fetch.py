@@ -8,6 +8,7 @@ import time
 from collections.abc import Iterator
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
+from typing import ClassVar
 
 import pytest
 
@@ -19,11 +20,23 @@ SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
 class Handler(BaseHTTPRequestHandler):
-    """Plays a mirror: /data.json is good, the other names misbehave as they say."""
+    """Plays a mirror: /data.json is good, the other names misbehave as they say.
+
+    /flaky.json is cut off the first two times, /busy.json answers 503 once; /again.json is /flaky.json of a server that
+    knows no ranges.
+    """
+
+    asked: ClassVar[list[tuple[str, str | None]]] = []  # path and range of each request
 
     def do_GET(self) -> None:
         path = self.path.partition("?")[0]
-        if path == "/moved.json":
+        self.asked.append((path, self.headers["Range"]))
+        number = [asked for asked, _ in self.asked].count(path)
+        if path == "/busy.json" and number == 1:
+            self.send_error(503, "Busy")
+        elif path in ("/flaky.json", "/again.json", "/busy.json"):
+            self._send_part(path, 0 if path == "/busy.json" or number > 2 else number << 20)
+        elif path == "/moved.json":
             self.send_response(302)
             self.send_header("Location", "/data.json")
             self.end_headers()
@@ -37,10 +50,19 @@ class Handler(BaseHTTPRequestHandler):
         if path != "/unsized.json":
             self.send_header("Content-Length", str(len(BODY)))
         self.end_headers()
-        self.wfile.write(BODY[: len(BODY) if path in ("/data.json", "/unsized.json") else 1_000_000])
+        self.wfile.write(BODY[: len(BODY) if path in ("/data.json", "/unsized.json") else 1 << 20])
         if path == "/stalled.json":
             self.wfile.flush()
             time.sleep(1)
+
+    def _send_part(self, path: str, stop: int) -> None:
+        """The body up to `stop` (0: all of it), from where the range begins if ranges are known."""
+        given = self.headers["Range"]
+        start = int(given.removeprefix("bytes=").removesuffix("-")) if given and path == "/flaky.json" else 0
+        self.send_response(206 if start else 200)
+        self.send_header("Content-Length", str(len(BODY) - start))
+        self.end_headers()
+        self.wfile.write(BODY[start : stop or None])
 
     def log_message(self, *args: object) -> None:
         pass
@@ -57,8 +79,10 @@ def server() -> Iterator[str]:
 
 
 @pytest.fixture(autouse=True)
-def _no_proxy(monkeypatch: pytest.MonkeyPatch) -> None:
+def _no_proxy_and_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setenv("no_proxy", "127.0.0.1")
+    monkeypatch.setattr(fetch, "BACKOFF_S", 0)
+    Handler.asked.clear()
 
 
 def refusal(location: str, expected: str | None, folder: Path) -> str:
@@ -86,7 +110,7 @@ def test_a_redirect(server: str, tmp_path: Path) -> None:
 def test_progress_shows_size_and_time_left(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     fetch.fetch(f"{server}/data.json", SHA256, tmp_path, 1e-9)
     lines = capsys.readouterr().err.splitlines()
-    assert lines[1].startswith(f"{server}/data.json  1,048,576/3,000,000 bytes  ")
+    assert lines[1].startswith(f"{server}/data.json  65,536/3,000,000 bytes  ")
     assert lines[1].endswith(" left")
 
 
@@ -116,16 +140,40 @@ def test_wrong_checksum(server: str, tmp_path: Path) -> None:
     assert refusal(str(path), wrong, tmp_path / "new") == f"{path}: its sha256 is {SHA256}, expected {wrong}; {todo}"
 
 
-def test_cut_off(server: str, tmp_path: Path) -> None:
+TODO = "check the URL and the network, or point to a mirror or a local copy"
+
+
+def test_cut_off_each_time(server: str, tmp_path: Path) -> None:
     line = refusal(f"{server}/cut.json", SHA256, tmp_path)
-    assert line == f"{server}/cut.json: was cut off after 1,000,000 of 3,000,000 bytes; run again"
+    assert line == f"{server}/cut.json: was cut off after 1,048,576 of 3,000,000 bytes; {TODO}, and run again"
+    assert len(Handler.asked) == fetch.TRIES
+
+
+def test_a_body_that_is_cut_off_goes_on_where_it_was_cut(
+    server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
+) -> None:
+    assert fetch.fetch(f"{server}/flaky.json?key=secret", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert [given for _, given in Handler.asked] == [None, "bytes=1048576-", "bytes=2097152-"]
+    lines = capsys.readouterr().err.splitlines()
+    assert lines[1] == f"{server}/flaky.json was cut off after 1,048,576 of 3,000,000 bytes; trying again"
+    assert lines[2] == f"{server}/flaky.json was cut off after 2,097,152 of 3,000,000 bytes; trying again"
+    assert len(lines) == 3
+
+
+def test_a_server_without_ranges_sends_all_again(server: str, tmp_path: Path) -> None:
+    assert fetch.fetch(f"{server}/again.json", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert len(Handler.asked) == 3
+
+
+def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
+    assert fetch.fetch(f"{server}/busy.json", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert len(Handler.asked) == 2
 
 
 def test_stalled(server: str, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(fetch, "TIMEOUT_S", 0.2)
     line = refusal(f"{server}/stalled.json", SHA256, tmp_path)
-    todo = "check the URL and the network, or point to a mirror or a local copy"
-    assert line == f"{server}/stalled.json: nothing came for 0.2 s; {todo}"
+    assert line == f"{server}/stalled.json: sent nothing for 0.2 s; {TODO}, and run again"
 
 
 def test_http_error(server: str, tmp_path: Path) -> None:
@@ -146,7 +194,7 @@ def test_missing_path_and_foreign_scheme(tmp_path: Path) -> None:
     missing = tmp_path / "none.json"
     for location in (str(missing), missing.as_uri()):
         line = refusal(location, None, tmp_path)
-        assert line == f"{location}: there is no such file; mend the path; it counts from where the stage runs"
+        assert line == f"{location}: there is no such file; fix the path; it counts from where the stage runs"
     line = refusal("s3://bucket/data.json", SHA256, tmp_path)
     assert line == ("s3://bucket/data.json: can't fetch s3://; give a path, or a file://, http:// or https:// URL")
 

@@ -208,19 +208,19 @@ OFFICIAL_REFUSALS = [
     (
         change(*ANSWER, "answer_start", to=1),
         f"{IN_PARAGRAPH}, question 'q1', answer 1: 'text' is 'Lake Orvel' but the context has 'ake Orvel ' at "
-        "'answer_start' 1; the text first stands at 0: "
+        "'answer_start' 1; the text first occurs at 0: "
         "offsets count characters (code points) of the context, not bytes",
     ),
     (
         change(*ANSWER, to={"text": "cold.", "answer_start": -5}),
         f"{IN_PARAGRAPH}, question 'q1', answer 1: 'text' is 'cold.' but the context has '' at 'answer_start' -5; "
-        "the text first stands at 14: offsets count characters (code points) of the context, not bytes",
+        "the text first occurs at 14: offsets count characters (code points) of the context, not bytes",
     ),
     (
         change(*ANSWER, "text", to="Lake Orvel is warm, " * 9),
         f"{IN_PARAGRAPH}, question 'q1', answer 1: 'text' is 'Lake Orvel is warm, Lake Orvel is warm,... but the "
         "context has 'Lake Orvel is cold.' at 'answer_start' 0; "
-        "that text stands nowhere in the context: mend or drop the answer",
+        "the text occurs nowhere in the context: fix or drop the answer",
     ),
     (
         change(*Q1, "is_impossible", to=True),
@@ -294,7 +294,7 @@ JSONL_REFUSALS = [
     (
         record(answers={"text": ["cold"], "answer_start": [0]}),
         "data.jsonl, line 2, question 'q1', answer 1: 'text' is 'cold' but the context has 'Lake' at "
-        "'answer_start' 0; the text first stands at 14: "
+        "'answer_start' 0; the text first occurs at 14: "
         "offsets count characters (code points) of the context, not bytes",
     ),
     (

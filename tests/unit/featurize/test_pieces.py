@@ -15,7 +15,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 
 from spanline.download import formats
 from spanline.featurize import tokenizer
-from spanline.featurize.pieces import cut_at_blanks
+from spanline.featurize.pieces import cut_at_spaces
 from spanline.featurize.tokenizer import PairTokenizer
 from tests.unit.builders import TOKENIZERS, bert, roberta, save, tiny_examples
 
@@ -26,7 +26,7 @@ TEXTS = st.lists(st.lists(st.sampled_from(ODD) | st.text(max_size=2), max_size=1
 
 
 def cut(texts: list[str]) -> list[list[str]]:
-    pieces = cut_at_blanks(pa.array(texts, pa.string()))
+    pieces = cut_at_spaces(pa.array(texts, pa.string()))
     flat = pieces.distinct.take(pa.array(pieces.rows)).to_pylist()
     return [flat[start:stop] for start, stop in zip(pieces.bounds[:-1], pieces.bounds[1:], strict=True)]
 
@@ -49,7 +49,7 @@ def test_texts_do_not_run_into_each_other() -> None:
 @given(TEXTS, st.integers(0, 3))
 def test_pieces_are_the_texts_and_start_where_they_say(texts: list[str], skip: int) -> None:
     """Also for a slice of an array, whose buffers hold more than it shows."""
-    pieces = cut_at_blanks(pa.array(texts, pa.string()).slice(min(skip, len(texts))))
+    pieces = cut_at_spaces(pa.array(texts, pa.string()).slice(min(skip, len(texts))))
     texts = texts[skip:]
     flat = pieces.distinct.take(pa.array(pieces.rows)).to_pylist()
     assert len(set(pieces.distinct.to_pylist())) == len(pieces.distinct)

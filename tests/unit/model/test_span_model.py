@@ -236,9 +236,9 @@ def test_truncated_weights_are_one_line(checkpoint: Path) -> None:
 
 def test_features_of_another_tokenizer_are_refused(checkpoint: Path, tmp_path: Path) -> None:
     write_features(make_features([9]), tmp_path / "features", checkpoint / "config.json")
-    with pytest.raises(SpanlineError, match=r"features: was made with another tokenizer than .*tokenizer\.json; mend"):
+    with pytest.raises(SpanlineError, match=r"features: was made with another tokenizer than .*tokenizer\.json; fix"):
         span_model.refuse_mismatch(
-            span_model.pretrained(checkpoint, 1, None), checkpoint, features.manifest(tmp_path / "features"), "mend"
+            span_model.pretrained(checkpoint, 1, None), checkpoint, features.manifest(tmp_path / "features"), "fix"
         )
 
 

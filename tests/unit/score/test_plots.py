@@ -79,10 +79,10 @@ def test_histogram_holds_every_legal_question() -> None:
 
 def test_precision_recall_is_thinned_evenly() -> None:
     curve = PrecisionRecall([(number / 1000, 1 - number / 2000) for number in range(1001)])
-    rows = plots.precision_recall(curve)
+    rows = plots.precision_recall_points(curve)
     assert len(rows) == plots.MAX_ROWS
     assert (rows[0], rows[-1]) == ((0.0, 1.0), (1.0, 0.5))
-    assert len(plots.precision_recall(PrecisionRecall([(0.0, 1.0)]))) == 1
+    assert len(plots.precision_recall_points(PrecisionRecall([(0.0, 1.0)]))) == 1
 
 
 def test_csv_has_a_header_and_empty_cells() -> None:

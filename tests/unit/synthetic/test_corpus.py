@@ -13,9 +13,10 @@ from random import Random
 
 import pytest
 
-from spanline.synthetic.corpus import TypedExample, article_title, examples, typed_examples
+from spanline.synthetic.corpus import article_title, examples
 from spanline.synthetic.names import INVENTORIES, Split
 from spanline.synthetic.relations import DENIALS, OPENINGS, RELATIONS
+from tests.make.typed import TypedExample, typed_examples
 
 SPLITS: tuple[Split, ...] = ("train", "calibration", "validation")
 SEED = 7
