@@ -12,12 +12,13 @@ import pytest
 import yaml
 
 from spanline.common.params import Section
-from tests.architecture.closure import ROOT, closure, named_shortly, rooms
+from tests.architecture.closure import closure, named_shortly, rooms
+from tests.architecture.stages import SCRIPTS, SECTIONS
+from tests.paths import ROOT
 from tests.pipeline.workspace import STAGES
 
 DVC: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
 PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
-SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
 DATA_PATH = re.compile(r"(?:data|metrics)/\S+")
 
 
@@ -113,32 +114,6 @@ def test_every_number_has_its_unit_or_meaning_in_a_comment() -> None:
     lines = (ROOT / "params.yaml").read_text(encoding="utf-8").split("\nenvironment:")[0].splitlines()
     names = {match[1] for line in lines if (match := bare.match(line))}
     assert names <= explained_above
-
-
-# What an edit of each of these parameters re-runs directly; what follows from it depends on the bytes that come out.
-FEATURIZE = {"featurize@train", "featurize@calibration", "featurize@validation"}
-PREDICT = {"predict@calibration", "predict@validation"}
-SECTIONS = {
-    "download.seed": {"download"},
-    "checkpoint.path.folder": {"checkpoint"},
-    "featurize.rows_per_shard": FEATURIZE,
-    "train.weight_decay": {"train"},
-    "predict.tokens_per_batch": PREDICT,
-    "answer_search.max_answer_length": {"calibrate", "postprocess"},
-    "calibrate.metric": {"calibrate"},
-    "postprocess.n_best_size": {"postprocess"},
-    "score.seed": {"score"},
-    "environment.datasets": {"download"},
-    "environment.numpy": {"calibrate", "postprocess", "score"},
-    "environment.orjson": {"postprocess"},
-    "environment.scipy": {"calibrate"},
-    "environment.pyarrow": {"download", "postprocess"} | FEATURIZE | PREDICT,
-    "environment.tokenizers": FEATURIZE,
-    "environment.torch": {"train"} | PREDICT,
-    "environment.transformers": {"train"} | PREDICT,
-    "runtime.workers": set(),
-    "runtime.device": set(),
-}
 
 
 def test_every_section_is_edited_below() -> None:

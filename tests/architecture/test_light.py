@@ -9,7 +9,7 @@ import sys
 
 import pytest
 
-from tests.architecture.closure import ROOT
+from tests.paths import ROOT
 
 HEAVY = {"torch", "transformers", "evaluate", "datasets", "safetensors", "huggingface_hub", "pandas", "dvc"}
 LIGHT = {

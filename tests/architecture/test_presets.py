@@ -10,8 +10,8 @@ import pytest
 import yaml
 
 from spanline import preset
-from tests.architecture.closure import ROOT
-from tests.architecture.test_dvc_yaml import SCRIPTS
+from tests.architecture.stages import SCRIPTS
+from tests.paths import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
 

@@ -13,8 +13,8 @@ from typing import Any
 import yaml
 
 from spanline.common.files import sha256
+from tests.paths import ROOT
 
-ROOT = Path(__file__).resolve().parents[2]
 STAGES = (
     "download",
     "checkpoint",

@@ -12,7 +12,7 @@ import pytest
 
 from spanline.common import files
 from spanline.dataset import splits
-from tests.unit.builders import (
+from tests.make.project import (
     featurize,
     featurize_params,
     files_of,
@@ -22,7 +22,7 @@ from tests.unit.builders import (
     write_logits,
     write_params,
 )
-from tests.unit.builders import random_logits as random_logits_of
+from tests.make.project import random_logits as random_logits_of
 
 OPTIONS = shlex.split("--squad squad.parquet --features features --logits logits --out data/calibration.json")
 

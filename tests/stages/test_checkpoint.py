@@ -17,8 +17,8 @@ from spanline import checkpoint
 from spanline.common import params
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 PINS = {
     "model.safetensors": "53aa51172d142c89d9012cce15ae4d6cc0ca6895895114379cacb4fab128d9db",
     "tokenizer.json": "be50c3628f2bf5bb5e3a7f17b1f74611b2561a3a27eeab05e5aa30f411572037",

@@ -14,8 +14,8 @@ import numpy as np
 import pytest
 
 from spanline.storage import features, logits
-from tests.stages import test_predict, test_train
-from tests.stages.test_train import ROOT, inputs, write_params  # noqa: F401 (a fixture)
+from tests.make import predicting, training
+from tests.paths import ROOT
 
 TORCHRUN = [sys.executable, "-m", "torch.distributed.run", "--standalone", "--nproc-per-node"]
 
@@ -37,17 +37,18 @@ def history(folder: Path) -> list[dict[str, float]]:
 
 @pytest.mark.slow
 @pytest.mark.parametrize("batch_size", [4, 3])  # 22 features: with 3 a step, one process has one or two, the other one
-def test_two_processes_train_what_one_does(inputs: Path, tmp_path: Path, batch_size: int) -> None:  # noqa: F811
+def test_two_processes_train_what_one_does(tmp_path: Path, batch_size: int) -> None:
+    inputs = training.make_inputs(tmp_path / "inputs")
     changes = {"epochs": 4, "dropout": 0.0, "batch_size": batch_size, "micro_batch_size": 1, "keep": "best"}
     folders = [tmp_path / name for name in ("one", "two")]
     for folder in folders:
         shutil.copytree(inputs, folder)
-        write_params(folder, **changes)
-    code, lines = test_train.run(folders[0])
+        training.write_params(folder, **changes)
+    code, lines = training.run(folders[0])
     assert code == 0, lines
-    said = run(folders[1], 2, "stages.train", *test_train.COMMAND.split())
+    said = run(folders[1], 2, "stages.train", *training.COMMAND.split())
     assert sum("final loss" in line for line in said) == 1  # the first process speaks for both
-    assert set(test_train.outputs(folders[1])) == test_train.OUTPUTS
+    assert set(training.outputs(folders[1])) == training.OUTPUTS
     alone, together = (history(folder) for folder in folders)
     assert [row["step"] for row in alone] == [row["step"] for row in together]
     for name in ("loss", "grad_norm", "learning_rate"):
@@ -61,10 +62,10 @@ def test_two_processes_train_what_one_does(inputs: Path, tmp_path: Path, batch_s
 
 @pytest.mark.slow
 def test_two_processes_predict_what_one_does(tmp_path: Path) -> None:
-    one, two = (test_predict.make_project(tmp_path / name) for name in ("one", "two"))
-    code, lines = test_predict.run(one)
+    one, two = (predicting.make_project(tmp_path / name) for name in ("one", "two"))
+    code, lines = predicting.run(one)
     assert code == 0, lines
-    run(two, 2, "stages.predict", *test_predict.COMMAND.split())
+    run(two, 2, "stages.predict", *predicting.COMMAND.split())
     assert not (two / ".scratch").exists()
     found = []
     for folder in (one, two):

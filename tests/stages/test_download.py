@@ -20,8 +20,8 @@ import yaml
 from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.download import formats
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
 FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
 

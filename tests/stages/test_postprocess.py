@@ -12,7 +12,7 @@ import pytest
 
 from spanline.common import files
 from spanline.dataset import splits
-from tests.unit.builders import (
+from tests.make.project import (
     featurize,
     featurize_params,
     files_of,

@@ -12,7 +12,7 @@ import pytest
 from spanline.common import files
 from spanline.dataset import splits
 from spanline.squad_v2 import sweep
-from tests.unit.builders import files_of, run_stage, tiny_examples, write_params
+from tests.make.project import files_of, run_stage, tiny_examples, write_params
 
 OPTIONS = shlex.split(
     "--squad squad.parquet --answers answers --out metrics/validation.json --slices metrics/slices.csv "

@@ -2,94 +2,27 @@
 
 from __future__ import annotations
 
-import hashlib
 import json
-import os
 import random
 import shutil
 import signal
-import subprocess
-import sys
 import time
-from importlib.metadata import version
 from pathlib import Path
-from typing import Any
 
-import numpy as np
 import pytest
-import yaml
 
-from tests.unit.model.test_batches import make_features, write_features
-from tests.unit.model.test_span_model import make_checkpoint
-from tests.unit.train.test_loop import PARAMS
-
-ROOT = Path(__file__).parents[2]
-LIBRARIES = {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")}
-RUNTIME = {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1e9}
-COMMAND = (
-    "--features features --calibration calibration --checkpoint checkpoint --out data/model "
-    "--metrics metrics/train.json --history metrics/train_history.csv --epochs metrics/train_epochs.csv "
-    "--timings metrics/runtime/train.json"
-)
-OUTPUTS = {
-    "data/model/config.json",
-    "data/model/model.safetensors",
-    "data/model/tokenizer.json",
-    "data/model/tokenizer_config.json",
-    "metrics/train.json",
-    "metrics/train_history.csv",
-    "metrics/train_epochs.csv",
-    "metrics/runtime/train.json",
-}
+from tests.make.training import OUTPUTS, make_inputs, make_project, outputs, run, start, write_params
 
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    folder = tmp_path_factory.mktemp("inputs")
-    make_checkpoint(folder / "checkpoint")
-    lengths = np.random.default_rng(5).integers(8, 31, 22).tolist()
-    write_features(make_features(lengths), folder / "features", folder / "checkpoint" / "tokenizer.json")
-    write_features(make_features([9, 20, 30]), folder / "calibration", folder / "checkpoint" / "tokenizer.json")
-    return folder
+    return make_inputs(tmp_path_factory.mktemp("inputs"))
 
 
 @pytest.fixture
 def project(inputs: Path, tmp_path: Path) -> Path:
     """A folder with the stage's inputs and a params.yaml of 240 steps."""
     return make_project(inputs, tmp_path / "project")
-
-
-def make_project(inputs: Path, folder: Path) -> Path:
-    shutil.copytree(inputs, folder)
-    write_params(folder)
-    return folder
-
-
-def write_params(folder: Path, every_min: float = 1e9, **changes: Any) -> None:
-    runtime = {**RUNTIME, "checkpoint_every_min": every_min}
-    content = {"environment": LIBRARIES, "train": {**PARAMS, "epochs": 40, **changes}, "runtime": runtime}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
-
-
-def start(folder: Path) -> subprocess.Popen[str]:
-    environment = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
-    command = [sys.executable, "-m", "stages.train", *COMMAND.split()]
-    return subprocess.Popen(command, cwd=folder, env=environment, stderr=subprocess.PIPE, text=True)
-
-
-def run(folder: Path) -> tuple[int, list[str]]:
-    """Exit code and the lines of stderr."""
-    process = start(folder)
-    _, stderr = process.communicate(timeout=300)
-    return process.returncode, stderr.splitlines()
-
-
-def outputs(folder: Path) -> dict[str, str]:
-    """SHA-256 of every file that is no input."""
-    inputs = ("features", "calibration", "checkpoint", "params.yaml")
-    files = [path for path in folder.rglob("*") if path.is_file()]
-    names = {str(path.relative_to(folder)): path for path in files if path.relative_to(folder).parts[0] not in inputs}
-    return {name: hashlib.sha256(path.read_bytes()).hexdigest() for name, path in names.items()}
 
 
 @pytest.fixture(scope="module")

@@ -11,8 +11,8 @@ from pathlib import Path
 import pytest
 from filelock import FileLock
 
+from tests.make.encoder import make_encoder
 from tests.pipeline.workspace import Workspace, clone
-from tests.tiny import make_encoder
 
 Join = Callable[[str], Workspace]
 

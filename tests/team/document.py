@@ -6,7 +6,8 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-ROOT = Path(__file__).resolve().parents[2]
+from tests.paths import ROOT
+
 BLOCK = re.compile(r"^```sh (\w+)\n(.*?)^```$", flags=re.MULTILINE | re.DOTALL)
 
 

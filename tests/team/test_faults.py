@@ -19,14 +19,14 @@ from pathlib import Path
 import pytest
 import yaml
 
+from tests.paths import ROOT
 from tests.pipeline.workspace import Workspace
 from tests.team import servers
 from tests.team.conftest import Join
 from tests.team.servers import Storage
-from tests.team.test_walk import outputs
+from tests.team.walk import outputs
 
 pytestmark = pytest.mark.slow
-ROOT = Path(__file__).resolve().parents[2]
 MODEL = "data/model/model.safetensors"
 PUSH, VERIFY, CHECK = (("python", "-m", f"tools.{name}") for name in ("push", "verify", "check"))
 TIMEOUT_S = 300  # of a command that a fault may hang; far beyond what any takes

@@ -16,8 +16,9 @@ import pytest
 import yaml
 from dvc.repo import Repo
 
-from tests.architecture.closure import ROOT, closure
-from tests.architecture.test_dvc_yaml import FEATURIZE, PREDICT, SECTIONS
+from tests.architecture.closure import closure
+from tests.architecture.stages import FEATURIZE, PREDICT, SECTIONS
+from tests.paths import ROOT
 from tests.pipeline.workspace import STAGES, Workspace
 
 pytestmark = pytest.mark.slow

@@ -12,11 +12,11 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
+from tests.paths import ROOT
 from tests.pipeline.workspace import Workspace
 from tests.team.conftest import Join
 from tools.merge_lock import merge_files, merged
 
-ROOT = Path(__file__).resolve().parents[2]
 entries = st.dictionaries(st.sampled_from("abcd"), st.integers(0, 2))
 
 

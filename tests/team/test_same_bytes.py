@@ -11,7 +11,7 @@ import pytest
 
 from tests.pipeline.workspace import STAGES, Workspace, clone, ran
 from tests.team import users
-from tests.team.test_walk import outputs
+from tests.team.walk import outputs
 
 pytestmark = pytest.mark.slow
 ELSEWHERE = {

@@ -13,8 +13,8 @@ import pytest
 
 from tests.pipeline.workspace import Workspace, ran
 from tests.team import users
-from tests.team.test_walk import outputs
 from tests.team.users import User
+from tests.team.walk import outputs
 
 pytestmark = pytest.mark.slow
 GROUP = "spanline-test"

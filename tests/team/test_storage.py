@@ -14,7 +14,7 @@ from tests.pipeline.workspace import Workspace
 from tests.team import servers
 from tests.team.conftest import Join
 from tests.team.servers import Storage
-from tests.team.test_walk import outputs, walk
+from tests.team.walk import outputs, walk
 
 pytestmark = pytest.mark.slow
 Serve = Callable[[Path], AbstractContextManager[Storage]]

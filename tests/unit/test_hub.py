@@ -21,8 +21,8 @@ import yaml
 from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.download import formats
+from tests.paths import ROOT
 
-ROOT = Path(__file__).parents[2]
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
 REVISION, OTHER_REVISION = "3" * 40, "4" * 40
 DATASET, MODEL, OLD_MODEL = "someone/tiny_squad", "someone/tiny-bert", "someone/old-bert"

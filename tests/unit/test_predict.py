@@ -17,8 +17,8 @@ from spanline.storage import features, logits
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged
 from spanline.storage.shards import Manifest
-from tests.unit.model.test_batches import make_features, write_features
-from tests.unit.model.test_span_model import logits_of, make_checkpoint
+from tests.make.checkpoint import logits_of, make_checkpoint
+from tests.make.features import make_features, write_features
 
 CPU = torch.device("cpu")
 
@@ -36,7 +36,7 @@ def params(tokens_per_batch: int, precision: str = "float32") -> predict.Predict
     return predict.PredictParams(tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True)
 
 
-def predict(spans: span_model.SpanModel, data: features.Features, p: predict.PredictParams) -> Logits:
+def predicted(spans: span_model.SpanModel, data: features.Features, p: predict.PredictParams) -> Logits:
     return predict.predict(spans, data, p, CPU, lambda lengths_B: None)
 
 
@@ -49,7 +49,7 @@ def test_each_feature_gets_the_logits_it_has_alone_whatever_the_batch_size(spans
     data = make_features(np.random.default_rng(5).integers(8, 31, 40).tolist())
     alone = [logits_of(spans, batches.collate(data, np.array([row]), 0))[:, 0].numpy() for row in range(40)]
     for tokens_per_batch in (1, 50, 333, 100_000):
-        found = predict(spans, data, params(tokens_per_batch))
+        found = predicted(spans, data, params(tokens_per_batch))
         for row, (start, end) in enumerate(alone):
             np.testing.assert_allclose(found.start[row], start, atol=1e-5)
             np.testing.assert_allclose(found.end[row], end, atol=1e-5)
@@ -57,7 +57,7 @@ def test_each_feature_gets_the_logits_it_has_alone_whatever_the_batch_size(spans
 
 def test_bfloat16_is_near(spans: span_model.SpanModel) -> None:
     data = make_features([30, 9, 22])
-    near, exact = (predict(spans, data, params(100, precision)) for precision in ("bfloat16", "float32"))
+    near, exact = (predicted(spans, data, params(100, precision)) for precision in ("bfloat16", "float32"))
     assert near.start.values.dtype == np.float32
     np.testing.assert_allclose(near.start.values, exact.start.values, atol=0.1)
     assert (near.start.values != exact.start.values).any()
@@ -72,7 +72,7 @@ def test_a_logit_that_is_not_finite_is_refused_with_its_question(tmp_path: Path)
         broken.encoder.get_input_embeddings().weight[7] = torch.nan
     expected = r"predict, question q2, feature 0: its logits are not finite; .*train it anew"
     with pytest.raises(SpanlineError, match=expected):
-        predict(broken, data, params(100))
+        predicted(broken, data, params(100))
 
 
 LENGTHS = [12, 9, 30, 11, 15, 9, 20]
@@ -87,8 +87,8 @@ def manifest(tmp_path: Path) -> Manifest:
 
 
 def tables(spans: span_model.SpanModel, manifest: Manifest, points: Path) -> Iterator[pa.Table]:
-    clock = predict.Meter(manifest, 1e9, resume.Stop())
-    return predict.tables(spans, manifest, params(40), CPU, points, clock)
+    meter = predict.Meter(manifest, 1e9, resume.Stop())
+    return predict.tables(spans, manifest, params(40), CPU, points, meter)
 
 
 def test_tables_follow_the_shards(spans: span_model.SpanModel, manifest: Manifest, tmp_path: Path) -> None:
@@ -126,7 +126,7 @@ def kept(points: Path, number: int) -> Path:
     return path
 
 
-def test_a_spoilt_shard_is_computed_anew(spans: span_model.SpanModel, manifest: Manifest, tmp_path: Path) -> None:
+def test_a_damaged_shard_is_computed_anew(spans: span_model.SpanModel, manifest: Manifest, tmp_path: Path) -> None:
     points = tmp_path / "points"
     straight = list(tables(spans, manifest, points))
     path = kept(points, 0)
@@ -160,11 +160,11 @@ def test_a_kept_shard_that_does_not_fit_is_computed_anew(
 
 def test_a_signal_leaves_after_the_batch(manifest: Manifest, capsys: pytest.CaptureFixture[str]) -> None:
     stop = resume.Stop()
-    clock = predict.Meter(manifest, 1e9, stop)
-    clock.tick(np.array([12, 9]))
+    meter = predict.Meter(manifest, 1e9, stop)
+    meter.tick(np.array([12, 9]))
     stop.signal = 15
     with pytest.raises(SystemExit) as leaving:
-        clock.tick(np.array([30]))
+        meter.tick(np.array([30]))
     assert leaving.value.code == 143
     assert "run the same command again to go on" in capsys.readouterr().err
 
@@ -186,4 +186,4 @@ def test_params_model_and_processor_each_change_where_shards_are_kept(manifest: 
 
 
 def test_no_features_are_no_logits(spans: span_model.SpanModel) -> None:
-    assert len(predict(spans, make_features([]), params(100)).start) == 0
+    assert len(predicted(spans, make_features([]), params(100)).start) == 0

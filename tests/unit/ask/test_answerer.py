@@ -30,23 +30,11 @@ from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
 from spanline.storage.features import Features
 from spanline.walkthrough import steps
-from tests.answering import make_model, questions
+from tests.make.answering import EVALUATED, make_model, questions
 
 PAIRS = questions(12)
 QUESTIONS, CONTEXTS = ([pair[side] for pair in PAIRS] for side in (0, 1))
 SHORT = {"max_seq_len": 64, "doc_stride": 16}  # several windows a context
-EVALUATED = {
-    "featurize": {
-        "max_length": 64,
-        "doc_stride": 16,
-        "max_question_length": 20,
-        "long_questions": "cut",
-        "rows_per_shard": 100,
-    },
-    "answer_search": {"max_answer_length": 9, "max_context": True, "top_n": None},
-    "postprocess": {"n_best_size": 7, "null_score_diff_threshold": "calibrated"},
-    "calibration": {"null_score_diff_threshold": -7.5, "slope": 0.5, "intercept": 4.0},
-}
 
 
 @pytest.fixture(scope="module")

@@ -12,9 +12,9 @@ from safetensors.torch import load_file, save_file
 
 from spanline.ask import fast_bert
 from spanline.model import batches, span_model
-from tests.answering import make_model
-from tests.unit.model.test_batches import make_features
-from tests.unit.model.test_span_model import FAMILIES, logits_of, make_checkpoint
+from tests.make.answering import make_model
+from tests.make.checkpoint import FAMILIES, logits_of, make_checkpoint
+from tests.make.features import make_features
 
 
 @pytest.fixture

@@ -20,7 +20,7 @@ from spanline.search.params import AnswerSearchParams
 from spanline.storage.features import Features, example_bounds
 from spanline.storage.logits import Logits
 from spanline.walkthrough import steps
-from tests.unit.builders import encoded, random_logits, template
+from tests.make.project import encoded, random_logits, template
 
 SYLLABLES = ["ba", "BA", "no", "x", "Ho"]
 

@@ -1,4 +1,4 @@
-"""The threshold is the brute-force optimum, ties included; na_prob is Platt's fit and keeps score_diffs apart."""
+"""The threshold is the brute-force optimum, ties included."""
 
 from __future__ import annotations
 
@@ -11,12 +11,8 @@ import pytest
 from hypothesis import given
 from hypothesis import strategies as st
 
-from spanline.calibrate import threshold
+from spanline.calibrate.threshold import best_threshold
 from spanline.common.errors import SpanlineError
-from spanline.no_answer import probability
-from spanline.score import probability_quality
-
-# The threshold.
 
 
 def mean_score(threshold: float, diff: Any, score: Any, answerable: Any) -> float:
@@ -54,27 +50,27 @@ rows = st.lists(
 @given(rows)
 def test_best_threshold_equals_brute_force(table: Any) -> None:
     diff, score, answerable = map(list, zip(*table, strict=True))
-    assert threshold.best_threshold(diff, score, answerable) == brute_force(diff, score, answerable)
+    assert best_threshold(diff, score, answerable) == brute_force(diff, score, answerable)
 
 
 @given(rows, st.randoms())
 def test_best_threshold_does_not_depend_on_the_order_of_rows(table: Any, random: Any) -> None:
     shuffled = random.sample(table, len(table))
-    one, other = (threshold.best_threshold(*map(list, zip(*each, strict=True))) for each in (table, shuffled))
+    one, other = (best_threshold(*map(list, zip(*each, strict=True))) for each in (table, shuffled))
     assert one == other
 
 
 @given(st.lists(st.tuples(st.floats(-1e300, 1e300, width=64), st.floats(0, 1), st.booleans()), min_size=1, max_size=12))
 def test_no_threshold_beats_the_best_on_any_floats(table: Any) -> None:
     diff, score, answerable = map(list, zip(*table, strict=True))
-    ours = mean_score(threshold.best_threshold(diff, score, answerable), diff, score, answerable)
+    ours = mean_score(best_threshold(diff, score, answerable), diff, score, answerable)
     assert ours >= max(mean_score(t, diff, score, answerable) for t in [*diff, -math.inf]) - 1e-9
 
 
 @pytest.mark.parametrize("low", [1.0, math.nextafter(1.0, 2)])  # their middles round down and up
 def test_best_threshold_separates_neighbouring_floats(low: float) -> None:
     high = math.nextafter(low, 2)
-    assert low <= threshold.best_threshold([low, high], [1, 0], [True, False]) < high
+    assert low <= best_threshold([low, high], [1, 0], [True, False]) < high
 
 
 @pytest.mark.parametrize(
@@ -94,23 +90,23 @@ def test_best_threshold_separates_neighbouring_floats(low: float) -> None:
     ],
 )
 def test_best_threshold_rules(diff: Any, score: Any, answerable: Any, threshold: float) -> None:
-    assert threshold.best_threshold(diff, score, answerable) == threshold
+    assert best_threshold(diff, score, answerable) == threshold
 
 
 def test_of_two_optima_as_near_to_zero_the_lower() -> None:
-    assert threshold.best_threshold([0.0], [0.5], [True]) == 1.0
-    assert threshold.best_threshold([0.0], [0.0], [True]) == -1.0
+    assert best_threshold([0.0], [0.5], [True]) == 1.0
+    assert best_threshold([0.0], [0.0], [True]) == -1.0
 
 
 def test_thirds_do_not_break_a_tie() -> None:
     """1 lost and three thirds won is nothing lost, though a third is not a whole number of units: -4 and -7 tie."""
     diff, score = [-6.0, -5.0, -5.0, -5.0], [0.0, 1 / 3, 1 / 3, 1 / 3]
-    assert threshold.best_threshold(diff, score, [False, True, True, True]) == -4.0
+    assert best_threshold(diff, score, [False, True, True, True]) == -4.0
 
 
 def test_float32_columns_give_the_threshold_of_float64() -> None:
     diff = np.array([0.1, 0.2], np.float32)
-    assert threshold.best_threshold(diff, [1, 0], [True, False]) == (float(diff[0]) + float(diff[1])) / 2
+    assert best_threshold(diff, [1, 0], [True, False]) == (float(diff[0]) + float(diff[1])) / 2
 
 
 @pytest.mark.parametrize(
@@ -119,56 +115,4 @@ def test_float32_columns_give_the_threshold_of_float64() -> None:
 )
 def test_best_threshold_refuses(diff: list[float], message: str) -> None:
     with pytest.raises(SpanlineError, match=message):
-        threshold.best_threshold(diff, [0.0] * len(diff), [True] * len(diff))
-
-
-# The probability.
-
-
-@given(st.lists(st.floats(-700, 700), min_size=1, max_size=20), st.floats(0.01, 5), st.floats(-5, 5))
-def test_probability_is_the_logistic_function_within_its_tail(diff: Any, slope: float, intercept: float) -> None:
-    prob = probability.no_answer_probability(diff, slope, intercept)
-    z = [slope * d + intercept for d in diff]
-    logistic = [1 / (1 + math.exp(-v)) if v > -700 else 0.0 for v in z]
-    assert prob == pytest.approx(np.array(logistic), rel=0, abs=probability.TAIL_WEIGHT)
-    assert ((prob >= 0) & (prob <= 1)).all()
-    assert (np.diff(probability.no_answer_probability(np.sort(diff), slope, intercept)) >= 0).all()
-
-
-@pytest.mark.parametrize("slope", [0.1, 1.0, 8.0])
-def test_neighbouring_float32_score_diffs_stay_apart_up_to_30_log_odds(slope: float) -> None:
-    starts = (np.linspace(-30, 29.99, 500) / slope).astype(np.float32)
-    nexts = np.nextafter(starts, np.float32(np.inf))
-    below, above = (probability.no_answer_probability(each, slope, 0.0) for each in (starts, nexts))
-    assert (below < above).all()
-
-
-def test_probability_at_the_ends() -> None:
-    assert probability.no_answer_probability([-math.inf, 0.0, math.inf], 1.0, 0.0).tolist() == [0.0, 0.5, 1.0]
-
-
-# How good a probability is.
-
-
-def test_brier_score_by_hand() -> None:
-    assert probability_quality.brier_score([0.5, 1.0, 0.0], [True, True, True]) == pytest.approx((0.25 + 0 + 1) / 3)
-
-
-def test_expected_calibration_error_by_hand() -> None:
-    """Bins [0, 1/2) and [1/2, 1]: 2 rows of mean 0.2 and rate 1/2; 3 of mean 0.7 and rate 1."""
-    prob, outcome = [0.1, 0.3, 0.5, 0.6, 1.0], [False, True, True, True, True]
-    assert probability_quality.expected_calibration_error(prob, outcome, 2) == pytest.approx((2 * 0.3 + 3 * 0.3) / 5)
-
-
-def test_a_bins_lower_edge_belongs_to_it() -> None:
-    """0.29 * 100 is 28.99... in float64; the bins must be cut at 0.29 all the same."""
-    prob, outcome = [0.29, 0.285], [True, False]
-    assert probability_quality.expected_calibration_error(prob, outcome, 100) == pytest.approx((0.71 + 0.285) / 2)
-
-
-@given(st.lists(st.tuples(st.floats(0, 1), st.booleans()), min_size=1, max_size=30), st.integers(1, 20))
-def test_calibration_error_is_at_least_that_of_one_bin_and_at_most_one(table: Any, bins: int) -> None:
-    prob, outcome = map(list, zip(*table, strict=True))
-    one_bin = abs(np.mean(prob) - np.mean(outcome))
-    error = probability_quality.expected_calibration_error(prob, outcome, bins)
-    assert one_bin - 1e-12 <= error <= 1 + 1e-12
+        best_threshold(diff, [0.0] * len(diff), [True] * len(diff))

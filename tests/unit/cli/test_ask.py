@@ -16,8 +16,7 @@ from spanline.ask.answerer import load
 from spanline.ask.settings import Settings
 from spanline.cli.ask import EXCERPT, NO_ANSWER, add_ask, excerpt, settings_from
 from spanline.cli.main import READER_GONE
-from tests.answering import make_model, questions
-from tests.unit.ask.test_answerer import EVALUATED
+from tests.make.answering import EVALUATED, make_model, questions
 
 PAIRS = questions(8)
 QUESTION, CONTEXT = PAIRS[0]

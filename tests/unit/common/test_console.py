@@ -86,9 +86,8 @@ def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
 
 
 def test_the_shells_view() -> None:
-    code = (
-        "from spanline import console, errors\ndef main(): raise errors.SpanlineError('a', 'b', 'c')\nconsole.run(main)"
-    )
+    code = "from spanline.common import console, errors\n"
+    code += "def main(): raise errors.SpanlineError('a', 'b', 'c')\nconsole.run(main)"
     result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
     assert (result.returncode, result.stdout, result.stderr) == (1, "", "error: a: b; c\n")
 

@@ -18,7 +18,7 @@ from spanline.common.errors import SpanlineError
 FILL = """
 import os, sys
 from pathlib import Path
-from spanline import files
+from spanline.common import files
 with files.new_folder(Path(sys.argv[1])) as folder:
     (folder / "00000.parquet").write_bytes(b"half" * 1000)
     print("filling", flush=True)
@@ -87,7 +87,7 @@ def test_a_kill_while_filling_leaves_the_old_folder_and_the_next_run_recovers(tm
 LIMITED = """
 import resource, sys
 from pathlib import Path
-from spanline import console, files
+from spanline.common import console, files
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 def main():
     with files.new_folder(Path(sys.argv[1])) as folder:

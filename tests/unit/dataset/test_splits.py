@@ -14,8 +14,7 @@ from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
-
-TINY = Path(__file__).parents[2] / "data" / "tiny-squad.json"
+from tests.paths import TINY
 
 
 @pytest.fixture

@@ -13,8 +13,8 @@ import pytest
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
+from tests.paths import TINY
 
-TINY = Path(__file__).parents[2] / "data" / "tiny-squad.json"
 GOOD = {
     "version": "v2.0",
     "data": [

@@ -8,19 +8,19 @@ from typing import Any
 
 import pytest
 
-from spanline.common import params
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
-from spanline.dataset import splits
+from spanline.common.params import check
+from spanline.dataset import splits as split_files
 from spanline.dataset.records import Example
-from spanline.download import formats, params
-from spanline.download import run as download_run
+from spanline.download import formats, run
+from spanline.download.params import Download
+from tests.paths import TINY
 
-TINY = Path(__file__).parents[2] / "data" / "tiny-squad.json"
 FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
 
 
-def settings(source: str, **changes: Any) -> params.Download:
+def settings(source: str, **changes: Any) -> Download:
     content: dict[str, Any] = {
         "source": source,
         "seed": 17,
@@ -40,14 +40,14 @@ def settings(source: str, **changes: Any) -> params.Download:
         for part in keys[:-1]:
             target = target[part]
         target[keys[-1]] = value
-    return params.check(Path("params.yaml"), "download", content, params.Download)
+    return check(Path("params.yaml"), "download", content, Download)
 
 
-def written(folder: Path, given: params.Download) -> dict[str, list[Example]]:
+def written(folder: Path, given: Download) -> dict[str, list[Example]]:
     folder.mkdir()
-    counts = download_run.write_splits(given, folder, 5.0)
+    counts = run.write_splits(given, folder, 5.0)
     assert {path.name for path in folder.iterdir()} == FILES
-    found = {split: list(splits.read(folder / f"{split}.parquet")) for split in download_run.SPLITS}
+    found = {split: list(split_files.read(folder / f"{split}.parquet")) for split in run.SPLITS}
     assert {split: counts.questions for split, counts in counts.items()} == {s: len(e) for s, e in found.items()}
     return found  # type: ignore[return-value]
 
@@ -103,8 +103,8 @@ def test_the_same_files_elsewhere_give_the_same_bytes(tmp_path: Path) -> None:
 
 def test_all_formats_give_the_same_splits(tmp_path: Path) -> None:
     tiny = list(formats.read_official(TINY, str(TINY)))
-    splits.write(tmp_path / "tiny.parquet", tiny)
-    rows = splits.to_table(tiny).to_pylist()
+    split_files.write(tmp_path / "tiny.parquet", tiny)
+    rows = split_files.to_table(tiny).to_pylist()
     lines = [json.dumps(row, ensure_ascii=False) for row in rows]
     (tmp_path / "tiny.jsonl").write_text("\n".join(lines), encoding="utf-8")
     expected = written(tmp_path / "json", settings("files"))
@@ -120,7 +120,7 @@ def test_the_format_can_be_named(tmp_path: Path) -> None:
     file = {"path": str(path), "sha256": None}
     assert written(tmp_path / "out", settings("files", files__train=file, files__format="squad"))["train"]
     with pytest.raises(SpanlineError) as refusal:
-        download_run.write_splits(settings("files", files__train=file), tmp_path, 5.0)
+        run.write_splits(settings("files", files__train=file), tmp_path, 5.0)
     todo = "set download.files.format to squad, jsonl, parquet"
     assert str(refusal.value) == f"tiny: its name ends in none of .json, .jsonl, .parquet; {todo}"
 
@@ -164,7 +164,7 @@ def test_the_only_article_cannot_be_both(tmp_path: Path) -> None:
     path = tmp_path / "one.json"
     path.write_text(json.dumps({**content, "data": content["data"][:1]}), encoding="utf-8")
     with pytest.raises(SpanlineError) as refusal:
-        download_run.write_splits(settings("files", files__train={"path": str(path), "sha256": None}), tmp_path, 5.0)
+        run.write_splits(settings("files", files__train={"path": str(path), "sha256": None}), tmp_path, 5.0)
     todo = "bring more articles, or lower download.calibration_fraction (0 = no calibration split)"
     assert str(refusal.value) == f"split train: is empty; {todo}"
 
@@ -196,7 +196,7 @@ def test_real_files(shared: Path, tmp_path: Path) -> None:
         limits__train=8_000,
         limits__validation=1_000,
     )
-    counts = download_run.write_splits(given, tmp_path, 5.0)
+    counts = run.write_splits(given, tmp_path, 5.0)
     assert 12_000 < counts["calibration"].questions <= 13_022
     assert 7_000 < counts["train"].questions <= 8_000
     assert 500 < counts["validation"].questions <= 1_000

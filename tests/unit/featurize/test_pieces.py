@@ -17,7 +17,7 @@ from spanline.download import formats
 from spanline.featurize import tokenizer
 from spanline.featurize.pieces import cut_at_spaces
 from spanline.featurize.tokenizer import PairTokenizer
-from tests.unit.builders import TOKENIZERS, bert, roberta, save, tiny_examples
+from tests.make.project import TOKENIZERS, bert, roberta, save, tiny_examples
 
 # blanks of many kinds, combining marks, letters that change length when lowered, CJK, emoji, added tokens, contractions
 ODD = ["a", "Be", "the", "'s", "1902", " ", "  ", "\n", "\t", "\u00a0", "\u2003", "\u0301", "\u0308", "İ", "ß", "Σ"]

@@ -13,7 +13,7 @@ import pytest
 
 from spanline.common.errors import SpanlineError
 from spanline.featurize.processes import in_order, num_processes
-from tests.unit.builders import ROOT
+from tests.make.project import ROOT
 
 
 def square() -> Callable[[int], int]:
@@ -89,7 +89,8 @@ def said() -> Callable[[int], int]:
 
 
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    code = "from tests.unit.featurize.test_processes import said; from spanline.workers import in_order; import os\n"
+    code = "import os\nfrom tests.unit.featurize.test_processes import said\n"
+    code += "from spanline.featurize.processes import in_order\n"
     code += "for _ in in_order(said, range(10**9), 2): pass"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:
         assert parent.stdout is not None

@@ -11,7 +11,7 @@ from tokenizers.processors import TemplateProcessing
 from spanline.featurize import encoding
 from spanline.featurize import run as featurize_run
 from spanline.storage import features
-from tests.unit.builders import TOKENIZERS, featurize, featurize_params, save, tiny_examples
+from tests.make.project import TOKENIZERS, featurize, featurize_params, save, tiny_examples
 
 NAMES = sorted(
     set(TOKENIZERS) - {"roberta-prefix"}

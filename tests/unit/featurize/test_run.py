@@ -20,11 +20,12 @@ from spanline.dataset import splits
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
 from spanline.featurize import run as featurize_run
+from spanline.featurize.counts import COUNTS, summary
 from spanline.featurize.tokenizer import PairTokenizer
 from spanline.storage import features
 from spanline.storage.features import Features
-from tests.unit.builders import TOKENIZERS, bert, featurize, featurize_params, own_windows, save, tiny_examples
-from tests.unit.featurize.test_windows import usual_label
+from tests.make.project import TOKENIZERS, bert, featurize, featurize_params, own_windows, save, tiny_examples
+from tests.make.windows import usual_label
 
 NAMES = list(TOKENIZERS)
 
@@ -201,8 +202,8 @@ def test_no_examples_give_one_empty_shard(tmp_path: Path) -> None:
     data, counts = featurize([], save(TOKENIZERS["bert"](), tmp_path), tmp_path / "features", featurize_params())
     assert len(data) == 0
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"00000.parquet", "manifest.json"}
-    assert counts == {**dict.fromkeys(featurize_run._COUNTS, 0), "answers_in_no_feature_ids": []}
-    assert counts.summary(counts).startswith("0 questions -> 0 features of 0.0 tokens on average")
+    assert counts == {**dict.fromkeys(COUNTS, 0), "answers_in_no_feature_ids": []}
+    assert summary(counts).startswith("0 questions -> 0 features of 0.0 tokens on average")
 
 
 @pytest.mark.parametrize(("group", "processes"), [(1, 1), (7, 3), (39, 1), (40, 2)])

@@ -11,7 +11,7 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors
 
 from spanline.common.errors import SpanlineError
 from spanline.featurize.tokenizer import PairTokenizer, Template
-from tests.unit.builders import TOKENIZERS, bert, save, tiny_examples
+from tests.make.project import TOKENIZERS, bert, save, tiny_examples
 
 # before, between, after, their types, question's and context's type, where "no answer" stands
 TEMPLATES = {

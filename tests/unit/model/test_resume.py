@@ -1,4 +1,4 @@
-"""Resume points: the last two kept, spoilt ones passed over, a folder for each configuration, signals noted."""
+"""Resume points: the last two kept, damaged ones passed over, a folder for each configuration, signals noted."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import torch
 from spanline.common.params import Section
 from spanline.model import resume
 from spanline.storage import features
-from tests.unit.model.test_batches import make_features, write_features
+from tests.make.features import make_features, write_features
 
 
 class TwoParams(Section):
@@ -39,13 +39,13 @@ def test_the_last_two_are_kept_and_the_newest_is_loaded(tmp_path: Path) -> None:
 
 
 @pytest.mark.parametrize("damage", [lambda content: content[:-40], lambda content: b"", lambda content: b"junk"])
-def test_a_spoilt_point_is_passed_over(damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_point_is_passed_over(damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     for step in (1, 2):
         resume.save(tmp_path, step, {"step": step})
     newest = tmp_path / "000000002.pt"
     newest.write_bytes(damage(newest.read_bytes()))  # type: ignore[operator]
     assert resume.load(tmp_path) == {"step": 1}
-    assert f"{newest} is spoilt" in capsys.readouterr().err
+    assert f"{newest} is damaged" in capsys.readouterr().err
 
 
 def test_nothing_there_is_a_fresh_start(tmp_path: Path) -> None:
@@ -67,12 +67,12 @@ def test_tables_come_back_as_they_were(tmp_path: Path) -> None:
 @pytest.mark.parametrize(
     "damage", [lambda content: content[:-40], lambda content: b"", lambda content: b"\0" + content[1:]]
 )
-def test_a_spoilt_table_is_passed_over(damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
+def test_a_damaged_table_is_passed_over(damage: object, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
     resume.save_table(tmp_path, 0, pa.table({"number": [1, 2]}))
     (path,) = tmp_path.iterdir()
     path.write_bytes(damage(path.read_bytes()))  # type: ignore[operator]
     assert resume.load_table(tmp_path, 0) is None
-    assert f"{path} is spoilt" in capsys.readouterr().err
+    assert f"{path} is damaged" in capsys.readouterr().err
     resume.save_table(tmp_path, 0, pa.table({"number": [1, 2]}))
     assert resume.load_table(tmp_path, 0) == pa.table({"number": [1, 2]})
 
@@ -102,7 +102,7 @@ def test_params_inputs_and_code_each_change_the_key(
 
 def test_code_is_what_was_imported_of_ours() -> None:
     names = set(resume.code_hashes())
-    assert {"spanline.scratch", "spanline.files", "spanline.features"} <= names
+    assert {"spanline.model.resume", "spanline.common.files", "spanline.storage.features"} <= names
     assert all(name.startswith("spanline") for name in names)
 
 

@@ -21,7 +21,7 @@ from spanline.storage import features
 from spanline.storage.features import Features
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged
-from tests.unit.builders import encoded, template
+from tests.make.project import encoded, template
 
 
 @dataclass(frozen=True)

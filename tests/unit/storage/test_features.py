@@ -15,8 +15,8 @@ from spanline.common.errors import SpanlineError
 from spanline.storage import features
 from spanline.storage.features import Features
 from spanline.storage.ragged import Ragged
-from tests.unit.builders import bert, featurize, featurize_params, save, tiny_examples
-from tests.unit.featurize.test_windows import Case, cases
+from tests.make.project import bert, featurize, featurize_params, save, tiny_examples
+from tests.make.windows import Case, cases
 
 
 def assert_equal(left: Features, right: Features) -> None:

@@ -10,7 +10,7 @@ import pytest
 
 from spanline.common.errors import SpanlineError
 from spanline.storage import features, logits
-from tests.unit.builders import bert, featurize, featurize_params, random_logits, save, tiny_examples, write_logits
+from tests.make.project import bert, featurize, featurize_params, random_logits, save, tiny_examples, write_logits
 
 
 @pytest.fixture

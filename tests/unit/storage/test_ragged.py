@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from spanline.storage.ragged import Ragged, bounds_of, padded, ranges
-from tests.unit.builders import ragged
+from tests.make.project import ragged
 
 ROWS = st.lists(st.lists(st.integers(-1000, 1000), max_size=6), max_size=12)
 

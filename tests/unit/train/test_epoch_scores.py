@@ -14,8 +14,8 @@ from hypothesis import strategies as st
 from spanline.model import batches, span_model
 from spanline.model.distributed import ALONE, Group
 from spanline.train.epoch_scores import best_spans, evaluate, token_f1
-from tests.unit.model.test_batches import make_features
-from tests.unit.model.test_span_model import logits_of, make_checkpoint
+from tests.make.checkpoint import logits_of, make_checkpoint
+from tests.make.features import make_features
 
 CPU = torch.device("cpu")
 LOGITS = st.lists(st.sampled_from([-1.0, 0.0, 0.5, 2.0]), min_size=4, max_size=4)

@@ -5,7 +5,6 @@ from __future__ import annotations
 import math
 import shutil
 import signal
-from collections.abc import Iterator
 from pathlib import Path
 from typing import Any
 
@@ -13,80 +12,18 @@ import numpy as np
 import pytest
 import torch
 
-from spanline.common import files
 from spanline.common.errors import SpanlineError
 from spanline.model import batches, resume, span_model
 from spanline.model.distributed import ALONE
-from spanline.runtime import Runtime
-from spanline.storage import features
-from spanline.storage.features import Features
-from spanline.train import loop, report
-from spanline.train import run as train_run
-from spanline.train.params import TrainParams
+from spanline.model.span_model import SpanModel
+from spanline.train import loop
+from spanline.train.optimizer import adamw
 from spanline.train.plan import Plan
-from spanline.train.state import State
-from tests.unit.model.test_batches import VOCABULARY, make_features, write_features
-from tests.unit.model.test_span_model import logits_of, make_checkpoint
-
-CPU = torch.device("cpu")
-QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
-ALWAYS_SAVING = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e-9)
-PARAMS: dict[str, Any] = {
-    "seed": 17,
-    "epochs": 2,
-    "batch_size": 4,
-    "micro_batch_size": 4,
-    "learning_rate": 1e-3,
-    "warmup_fraction": 0.1,
-    "schedule": "linear",
-    "weight_decay": 0.01,
-    "max_grad_norm": 1.0,
-    "adam_beta1": 0.9,
-    "adam_beta2": 0.999,
-    "adam_eps": 1e-8,
-    "layer_lr_decay": 1.0,
-    "keep": "last",
-    "dropout": 0.1,
-    "precision": "float32",
-    "gradient_checkpointing": False,
-    "compile": False,
-    "deterministic": True,
-    "num_threads": 1,
-}
-
-
-@pytest.fixture(scope="module", autouse=True)
-def one_thread() -> Iterator[None]:
-    """Models this small only get slower with more."""
-    before = torch.get_num_threads()
-    torch.set_num_threads(1)
-    yield
-    torch.set_num_threads(before)
-
-
-def params(**changes: Any) -> TrainParams:
-    return TrainParams(**{**PARAMS, **changes})
-
-
-@pytest.fixture(scope="module")
-def checkpoint(tmp_path_factory: pytest.TempPathFactory) -> Path:
-    return make_checkpoint(tmp_path_factory.mktemp("checkpoint"))
-
-
-def lengths(count: int) -> list[int]:
-    return np.random.default_rng(5).integers(8, 31, count).tolist()
-
-
-def train(
-    checkpoint: Path, data: Features, p: TrainParams, points: Path, runtime: Runtime = QUIET, calibration: int = 0
-) -> tuple[span_model.SpanModel, loop.Report]:
-    spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
-    calibration = data.take(np.arange(calibration))
-    return spans, train_run.fit(spans, data, calibration, p, runtime, CPU, ALONE, points)
-
-
-def weights(spans: span_model.SpanModel) -> bytes:
-    return b"".join(tensor.numpy().tobytes() for tensor in spans.state_dict().values())
+from spanline.train.report import EPOCH_COLUMNS, Report
+from spanline.train.run import fit
+from tests.make.checkpoint import logits_of
+from tests.make.features import make_features
+from tests.make.fitting import ALWAYS_SAVING, CPU, lengths, params, train, weights
 
 
 def test_overfits_eight_features_to_the_right_spans(checkpoint: Path, tmp_path: Path) -> None:
@@ -132,14 +69,14 @@ class Killed(Exception):
 
 
 @pytest.fixture(scope="module")
-def straight(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[span_model.SpanModel, loop.Report]:
+def straight(checkpoint: Path, tmp_path_factory: pytest.TempPathFactory) -> tuple[SpanModel, Report]:
     return train(checkpoint, make_features(lengths(22)), params(), tmp_path_factory.mktemp("never"))
 
 
 @pytest.mark.parametrize("dead_after", [1, 5, 6, 9])
 def test_resumed_equals_straight(
     dead_after: int,
-    straight: tuple[span_model.SpanModel, loop.Report],
+    straight: tuple[span_model.SpanModel, Report],
     checkpoint: Path,
     tmp_path: Path,
     monkeypatch: pytest.MonkeyPatch,
@@ -189,7 +126,7 @@ def test_non_finite_is_refused_before_a_weight_moves(
     spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
     span_loss, calls, before = loop.span_loss, [], []
 
-    def spoilt(start_BT: torch.Tensor, end_BT: torch.Tensor, batch: batches.Batch) -> torch.Tensor:
+    def damaged(start_BT: torch.Tensor, end_BT: torch.Tensor, batch: batches.Batch) -> torch.Tensor:
         calls.append(1)
         loss = span_loss(start_BT, end_BT, batch)
         if len(calls) != 3:
@@ -197,10 +134,10 @@ def test_non_finite_is_refused_before_a_weight_moves(
         before.append(weights(spans))
         return loss * math.nan if where == "loss" else _finite_with_infinite_gradient(loss)
 
-    monkeypatch.setattr(loop, "span_loss", spoilt)
+    monkeypatch.setattr(loop, "span_loss", damaged)
     ids = ", ".join(str(data.ids[int(row)]) for row in plan.rows(2))
     with pytest.raises(SpanlineError, match=f"train, step 3: loss .*, gradient norm .* on the features of {ids};"):
-        train_run.fit(spans, data, data.take(np.arange(0)), p, ALWAYS_SAVING, CPU, ALONE, tmp_path)
+        fit(spans, data, data.take(np.arange(0)), p, ALWAYS_SAVING, CPU, ALONE, tmp_path)
     assert weights(spans) == before[0]
     assert sorted(path.name for path in tmp_path.iterdir()) == ["000000001.pt", "000000002.pt"]  # the good ones
 
@@ -212,13 +149,13 @@ def _finite_with_infinite_gradient(loss: torch.Tensor) -> torch.Tensor:
 def test_a_host_that_looks_late_finds_the_weights_still_good() -> None:
     """As on a GPU: the barrier alone holds the later updates back."""
     parameter = torch.nn.Parameter(torch.ones(3, 3))
-    adamw = loop.adamw(parameter_module(parameter), 0.1, (0.9, 0.999), 1e-8, 0.0)
-    barrier = loop.Barrier(adamw, CPU)
+    optimizer = adamw(parameter_module(parameter), 0.1, (0.9, 0.999), 1e-8, 0.0)
+    barrier = loop.Barrier(optimizer, CPU)
     values = []
     for norm in (1.0, math.nan, 1.0):
         parameter.grad = torch.full((3, 3), norm)
         barrier.close_if_not_finite(torch.tensor(1.0), torch.tensor(norm))
-        adamw.step()
+        optimizer.step()
         values.append(parameter.detach().clone())
     assert not torch.equal(values[0], torch.ones(3, 3))
     assert torch.equal(values[1], values[0])
@@ -231,73 +168,11 @@ def parameter_module(parameter: torch.nn.Parameter) -> torch.nn.Module:
     return module
 
 
-@pytest.mark.parametrize(("epochs", "steps", "count"), [(1, 6, 22), (0.5, 3, None), (2.5, 15, None), (0.01, 1, None)])
-def test_plan_counts_what_is_done(
-    epochs: float, steps: int, count: int | None, checkpoint: Path, tmp_path: Path
-) -> None:
-    data, p = make_features(lengths(22)), params(epochs=epochs)
-    plan = Plan(data.lengths, p)
-    assert plan.total_steps == steps
-    _, report = train(checkpoint, data, p, tmp_path)
-    assert report.result["features"] == plan.num_features == sum(len(plan.rows(step)) for step in range(steps))
-    assert report.result["tokens"] == sum(int(data.lengths[plan.rows(step)].sum()) for step in range(steps))
-    assert count in (None, plan.num_features)
-    assert report.history[-1]["step"] == steps
-
-
-def test_history_is_bounded_and_keeps_the_mean() -> None:
-    plan = Plan(np.full(4000, 9), params(epochs=1.3))
-    losses = torch.arange(plan.total_steps, dtype=torch.float32)
-    rows = report.history(State(None, None, 0, losses, losses, {}), plan)  # type: ignore[arg-type]
-    assert len(rows) <= plan.MAX_HISTORY_ROWS
-    assert rows[0]["step"] == plan.log_every == 3
-    assert rows[0]["loss"] == 1.0
-    assert rows[-1]["step"] == plan.total_steps
-    assert rows[-1]["epoch"] == pytest.approx(1.3)
-
-
-def test_csv() -> None:
-    assert (
-        files.to_csv([{"step": 1, "loss": 0.5}, {"step": 2, "loss": 1e-5}], ("step", "loss"))
-        == "step,loss\n1,0.5\n2,1e-05\n"
-    )
-
-
-@pytest.mark.parametrize(
-    ("column", "value"),
-    [("start_position", 1), ("end_position", 1), ("end_position", 30), ("start_position", 29), ("end_position", 0)],
-)
-def test_a_label_outside_its_context_is_refused(column: str, value: int, tmp_path: Path) -> None:
-    data = make_features([20, 20, 20], seed=3)
-    row = int(np.flatnonzero(data.start_position > 0)[0])
-    getattr(data, column)[row] = value
-    (tmp_path / "tokenizer.json").write_text("{}")
-    write_features(data, tmp_path / "features", tmp_path / "tokenizer.json")
-    with pytest.raises(SpanlineError, match=f"question q{row}, feature 0: has a label outside its context; make"):
-        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
-
-
-def test_a_token_beyond_the_vocabulary_is_refused(tmp_path: Path) -> None:
-    data = make_features([20, 20, 20])
-    data.input_ids[1][7] = VOCABULARY
-    (tmp_path / "tokenizer.json").write_text("{}")
-    write_features(data, tmp_path / "features", tmp_path / "tokenizer.json")
-    with pytest.raises(SpanlineError, match="question q1, feature 0: has a token beyond the model's vocabulary of 64"):
-        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
-
-
-def test_no_features_are_refused(tmp_path: Path) -> None:
-    (tmp_path / "tokenizer.json").write_text("{}")
-    write_features(make_features([]), tmp_path / "features", tmp_path / "tokenizer.json")
-    with pytest.raises(SpanlineError, match="holds no features"):
-        train_run.read_features(features.manifest(tmp_path / "features"), VOCABULARY)
-
-
 def test_each_epoch_is_looked_at_on_calibration(checkpoint: Path, tmp_path: Path) -> None:
     data = make_features(lengths(10))
     _, report = train(checkpoint, data, params(epochs=2.5), tmp_path, calibration=4)
     assert [(row["epoch"], row["step"]) for row in report.epochs] == [(1.0, 3), (2.0, 6), (2.6667, 8)]
-    assert set(report.epochs[0]) == set(report.EPOCH_COLUMNS)
+    assert set(report.epochs[0]) == set(EPOCH_COLUMNS)
     assert report.result["kept_epoch"] == 2.6667
     assert report.result["calibration_loss"] == report.epochs[-1]["calibration_loss"]
 
@@ -346,6 +221,26 @@ def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path
     assert str(caught.value) == f"params.yaml: {what}; set it to last"
 
 
+def test_gradients_are_clipped_to_their_norm(checkpoint: Path, tmp_path: Path) -> None:
+    """Against a step by hand. With a large epsilon Adam moves a weight about in proportion to its gradient: a gradient
+    that was not clipped would show."""
+    data = make_features(lengths(8))
+    changes = {"batch_size": 8, "micro_batch_size": 8, "epochs": 1, "dropout": 0.0, "weight_decay": 0.0}
+    p = params(**changes, max_grad_norm=0.01, adam_eps=1.0, learning_rate=10.0, warmup_fraction=0.0)
+    trained, report = train(checkpoint, data, p, tmp_path)
+    model = span_model.pretrained(checkpoint, p.seed, p.dropout)
+    batch = batches.collate(data, Plan(data.lengths, p).rows(0), model.pad_token_id)
+    (span_model.span_loss(*model(batch), batch) / 8).backward()
+    norm = math.sqrt(sum(float(q.grad.double().square().sum()) for q in model.parameters() if q.grad is not None))
+    assert norm > 10 * p.max_grad_norm
+    assert report.history[0]["grad_norm"] == pytest.approx(norm, rel=1e-5)
+    moved = dict(trained.named_parameters())
+    for name, parameter in model.named_parameters():
+        gradient = parameter.grad * (p.max_grad_norm / norm)
+        expected = parameter.detach() - p.learning_rate * gradient / (gradient.abs() + p.adam_eps)
+        torch.testing.assert_close(moved[name].detach(), expected, atol=2e-6, rtol=0)
+
+
 def test_gradient_checkpointing_changes_no_result(checkpoint: Path, tmp_path: Path) -> None:
     """Dropout included: what is computed again draws the same masks."""
     data = make_features(lengths(10))
@@ -388,10 +283,3 @@ def test_out_of_memory_says_what_to_lower(checkpoint: Path, tmp_path: Path, monk
         train(checkpoint, make_features(lengths(8)), params(), tmp_path)
     todo = "set train.micro_batch_size below 4, or train.gradient_checkpointing: true"
     assert str(caught.value) == f"train: out of memory on cpu in step 1; {todo}"
-
-
-def test_speeds_have_the_share_of_what_the_machine_can_do(checkpoint: Path, tmp_path: Path) -> None:
-    _, report = train(checkpoint, make_features(lengths(8)), params(), tmp_path)
-    timings = report.timings
-    assert 0 < timings["mfu"] < 1
-    assert timings["mfu"] == pytest.approx(timings["gflops_per_s"] / timings["matmul_gflops_per_s"], abs=1e-3)

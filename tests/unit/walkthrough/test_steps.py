@@ -14,8 +14,9 @@ import pytest
 
 from spanline.featurize.tokenizer import PairTokenizer
 from spanline.walkthrough import steps
+from tests.paths import ROOT
 
-PAGE = Path(__file__).parents[3] / "docs" / "STEPS.md"
+PAGE = ROOT / "docs" / "STEPS.md"
 NUMBER = re.compile(r"\d+\.\d+")
 
 

@@ -3,9 +3,24 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 from spanline.model import span_model
 from spanline.synthetic.corpus import examples
+
+# the settings and the calibration of a release, small enough for several windows per context
+EVALUATED: dict[str, dict[str, Any]] = {
+    "featurize": {
+        "max_length": 64,
+        "doc_stride": 16,
+        "max_question_length": 20,
+        "long_questions": "cut",
+        "rows_per_shard": 100,
+    },
+    "answer_search": {"max_answer_length": 9, "max_context": True, "top_n": None},
+    "postprocess": {"n_best_size": 7, "null_score_diff_threshold": "calibrated"},
+    "calibration": {"null_score_diff_threshold": -7.5, "slope": 0.5, "intercept": 4.0},
+}
 
 
 def make_model(encoder: Path, folder: Path) -> Path:

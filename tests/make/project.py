@@ -28,8 +28,8 @@ from spanline.storage import features, logits, shards
 from spanline.storage.features import Features
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged, bounds_of
+from tests.paths import ROOT, TINY
 
-TINY = Path(__file__).parents[1] / "data" / "tiny-squad.json"
 FEATURIZE: dict[str, Any] = {
     "max_length": 128,
     "doc_stride": 32,
@@ -206,9 +206,6 @@ def write_logits(folder: Path, data: Features, values: Logits, features_folder: 
         writer.write(logits.to_table(ids, pa.array(data.window, pa.uint16()), values))
         made_from = {"features": files.sha256(features_folder / "manifest.json"), "model": "0" * 64}
         writer.finish(made_from, {}, {})
-
-
-ROOT = Path(__file__).parents[2]
 
 
 def make_project(folder: Path, given: list[Example] | None = None) -> Features:

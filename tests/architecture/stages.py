@@ -1,0 +1,32 @@
+"""The stages, and which of them each parameter concerns: by what the code does, not by dvc.yaml."""
+
+from __future__ import annotations
+
+from tests.paths import ROOT
+
+SCRIPTS = sorted(path.stem for path in (ROOT / "stages").glob("[a-z]*.py"))
+
+# What an edit of each of these parameters re-runs directly; what follows from it depends on the bytes that come out.
+FEATURIZE = {"featurize@train", "featurize@calibration", "featurize@validation"}
+PREDICT = {"predict@calibration", "predict@validation"}
+SECTIONS = {
+    "download.seed": {"download"},
+    "checkpoint.path.folder": {"checkpoint"},
+    "featurize.rows_per_shard": FEATURIZE,
+    "train.weight_decay": {"train"},
+    "predict.tokens_per_batch": PREDICT,
+    "answer_search.max_answer_length": {"calibrate", "postprocess"},
+    "calibrate.metric": {"calibrate"},
+    "postprocess.n_best_size": {"postprocess"},
+    "score.seed": {"score"},
+    "environment.datasets": {"download"},
+    "environment.numpy": {"calibrate", "postprocess", "score"},
+    "environment.orjson": {"postprocess"},
+    "environment.scipy": {"calibrate"},
+    "environment.pyarrow": {"download", "postprocess"} | FEATURIZE | PREDICT,
+    "environment.tokenizers": FEATURIZE,
+    "environment.torch": {"train"} | PREDICT,
+    "environment.transformers": {"train"} | PREDICT,
+    "runtime.workers": set(),
+    "runtime.device": set(),
+}
