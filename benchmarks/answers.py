@@ -31,14 +31,14 @@ from benchmarks import machine, plain, usual_postprocess
 from spanline.common import params
 from spanline.dataset import splits
 from spanline.no_answer.calibration import Calibration
-from spanline.postprocess import nbest_json, params
-from spanline.postprocess import run as postprocess_run
-from spanline.postprocess.params import PostprocessParams
+from spanline.postprocess import run
+from spanline.postprocess.nbest_json import nbest_json
+from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import num_cores
-from spanline.search import nbest
-from spanline.search.nbest import Found, NBest
+from spanline.search.nbest import Found, NBest, search_split
 from spanline.search.params import AnswerSearchParams
-from spanline.squad_v2 import scores, sweep
+from spanline.squad_v2.scores import normalize
+from spanline.squad_v2.sweep import NEVER, official_scores
 from spanline.storage import features, logits
 from spanline.storage.features import Features, example_bounds
 from spanline.storage.logits import Logits
@@ -105,7 +105,7 @@ def _read(project: Path, split: str) -> Data:
         gold=splits.read_gold(squad),
         search=params.load(project / "params.yaml", "answer_search", AnswerSearchParams),
         n_best_size=p.n_best_size,
-        threshold=params.applied_threshold(p, calibration),
+        threshold=applied_threshold(p, calibration),
         calibration=calibration,
     )
 
@@ -120,9 +120,7 @@ def _search(data: Data, repeats: int, rows: Rows, record: dict[str, Any]) -> tup
     seconds, results = machine.alternate(
         [
             lambda: plain.search(questions, data.n_best_size, length),
-            lambda: nbest.search_split(
-                data.features, data.logits, data.contexts, data.n_best_size, data.search, num_cores()
-            ),
+            lambda: search_split(data.features, data.logits, data.contexts, data.n_best_size, data.search, num_cores()),
         ],
         repeats,
     )
@@ -159,13 +157,13 @@ def _files(
     record: dict[str, Any],
 ) -> None:
     """Spans -> the contents of the answer files, thresholds and probabilities included."""
-    counts = postprocess_run.num_features(data.features)
+    counts = run.num_features(data.features)
     seconds, _ = machine.alternate(
         [
             lambda: plain.files(plain_found, data.threshold),
             lambda: (
-                postprocess_run.answers(found, counts, data.threshold, data.calibration),
-                list(nbest_json.nbest_json(found, num_cores())),
+                run.as_json(run.answers(found, counts, data.threshold, data.calibration)),
+                list(nbest_json(found, num_cores())),
             ),
         ],
         repeats,
@@ -182,8 +180,8 @@ def _score(data: Data, found: Sequence[Found], repeats: int, rows: Rows, record:
     na_prob = {qid: 1.0 if d is None else 0.5 * (1.0 + math.tanh(0.5 * d)) for qid, d in diff.items()}
 
     def ours() -> dict[str, float]:
-        scores.normalize.cache_clear()  # a new process starts without it
-        return sweep.official_scores(data.gold, best, na_prob, sweep.NEVER)
+        normalize.cache_clear()  # a new process starts without it
+        return official_scores(data.gold, best, na_prob, NEVER)
 
     seconds, results = machine.alternate([lambda: plain.score(data.gold, best, na_prob), ours], repeats)
     _compared("score", seconds, rows, record)
@@ -248,10 +246,10 @@ def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str
         folder, squad = Path(name), args.project / f"data/squad/{args.split}.parquet"
         _save_usual(data, folder)
         usual = (data.n_best_size, data.search.max_answer_length, data.threshold)
-        splits = datasets.load_dataset("parquet", data_files=str(squad), split="train", cache_dir=name)
+        questions = datasets.load_dataset("parquet", data_files=str(squad), split="train", cache_dir=name)
         features_, logits_ = datasets.load_from_disk(str(folder / "features")), np.load(folder / "logits.npy")
         seconds, _ = machine.alternate(
-            [lambda: usual_postprocess.make(splits, features_, logits_, *usual), lambda: _ours(data)], args.repeats
+            [lambda: usual_postprocess.make(questions, features_, logits_, *usual), lambda: _ours(data)], args.repeats
         )
         _compared("postprocess, features in a Dataset", seconds, rows, record, "dataset")
         command = [sys.executable, "-m", "benchmarks.usual_postprocess", "--squad", str(squad.resolve())]
@@ -271,11 +269,11 @@ def _programs(args: argparse.Namespace, data: Data, rows: Rows, record: dict[str
 def _ours(data: Data) -> list[Any]:
     """From features and logits to the contents of all files."""
     cores = num_cores()
-    found = nbest.search_split(data.features, data.logits, data.contexts, data.n_best_size, data.search, cores)
-    counts = postprocess_run.num_features(data.features)
+    found = search_split(data.features, data.logits, data.contexts, data.n_best_size, data.search, cores)
+    counts = run.num_features(data.features)
     return [
-        postprocess_run.answers(found, counts, data.threshold, data.calibration),
-        *nbest_json.nbest_json(found, cores),
+        run.as_json(run.answers(found, counts, data.threshold, data.calibration)),
+        *nbest_json(found, cores),
     ]
 
 

@@ -22,7 +22,7 @@ from typing import Any
 import torch
 
 from benchmarks import machine
-from spanline.ask.answerer import QuestionAnswerer, load
+from spanline.ask import QuestionAnswerer, load
 from spanline.common.console import say
 from spanline.download.formats import read_official
 

@@ -25,9 +25,9 @@ from spanline.model.distributed import ALONE
 from spanline.runtime import Runtime
 from spanline.storage import features
 from spanline.storage.features import Features
-from spanline.train import run as train_run
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
+from spanline.train.run import fit
 
 QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
 
@@ -116,7 +116,7 @@ def ours(checkpoint: Path, data: Features, p: TrainParams, where: torch.device) 
     spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
     with tempfile.TemporaryDirectory() as points:
         none = data.take(np.arange(0))
-        report = train_run.fit(spans, data, none, p, QUIET, where, ALONE, Path(points) / "points")
+        report = fit(spans, data, none, p, QUIET, where, ALONE, Path(points) / "points")
     losses = [row["loss"] for row in report.history]
     return float(np.mean(losses[len(losses) // 2 :]))
 

@@ -12,8 +12,11 @@ import pytest
 import yaml
 
 from spanline.common.params import Section
+from spanline.runtime import Runtime
+from spanline.search.params import AnswerSearchParams
 from tests.architecture.closure import closure, named_shortly, rooms
 from tests.architecture.stages import SCRIPTS, SECTIONS
+from tests.make.project import PLOTS
 from tests.paths import ROOT
 from tests.pipeline.workspace import STAGES
 
@@ -84,6 +87,12 @@ def test_params_are_the_sections_that_the_script_loads(name: str) -> None:
     assert set(definition(name).get("params", [])) == loaded
 
 
+def test_every_plot_that_score_writes_is_declared() -> None:
+    """DVC draws, caches and compares only what dvc.yaml names."""
+    declared = {path for entry in definition("score")["plots"] for path in entry}
+    assert declared == {"metrics/slices.csv", *(f"metrics/plots/{name}.csv" for name in PLOTS)}
+
+
 def test_every_section_of_params_is_read_and_checked_by_a_stage() -> None:
     tracked = {param for name in SCRIPTS for param in definition(name).get("params", [])}
     sections = {param for param in tracked if not param.startswith("environment.")}
@@ -97,10 +106,15 @@ def test_sections_are_strict_and_have_no_defaults(name: str) -> None:
     if not hasattr(module, "PARAMS"):
         assert "params" not in definition(name)
         return
-    for model in _models(module.PARAMS):
+    for model in [*_models(module.PARAMS), AnswerSearchParams, Runtime]:  # two sections that are no stage's own
         assert model.model_config["extra"] == "forbid"
         assert all(field.is_required() for field in model.model_fields.values()), f"{model.__name__} has a default"
-    module.PARAMS.model_validate(PARAMS[module.SECTION])
+    for section, model in (
+        (module.SECTION, module.PARAMS),
+        ("answer_search", AnswerSearchParams),
+        ("runtime", Runtime),
+    ):
+        model.model_validate(PARAMS[section])
 
 
 def _models(model: type[Section]) -> list[type[Section]]:

@@ -12,14 +12,13 @@ import pytest
 from spanline.common import files
 from spanline.dataset import splits
 from spanline.squad_v2 import sweep
-from tests.make.project import files_of, run_stage, tiny_examples, write_params
+from tests.make.project import PLOTS, files_of, run_stage, tiny_examples, write_params
 
 OPTIONS = shlex.split(
     "--squad squad.parquet --answers answers --out metrics/validation.json --slices metrics/slices.csv "
     "--plots metrics/plots"
 )
 NAMES = ("predictions", "best_spans", "null_odds", "na_prob", "num_features", "thresholds")
-PLOTS = ("pr_exact", "pr_f1", "pr_oracle", "threshold_sweep", "reliability", "score_diff_histogram")
 
 
 @pytest.fixture
@@ -116,7 +115,7 @@ def test_answers_of_another_split_are_one_line(project: Path) -> None:
 def test_answers_of_another_run_are_one_line(project: Path) -> None:
     change(project, "predictions", accents="something else")
     line = refused(project)
-    assert line.startswith("error: answers")
+    assert line.startswith("error: predictions: 1 values are not what best_spans and score_diff give at threshold ")
     assert "accents" in line
 
 

@@ -93,11 +93,11 @@ def test_a_gpu_that_another_process_has_is_left_alone(tmp_path: Path) -> None:
 ALONE = """
 def _alone():
     import os, pathlib
-    from spanline.console import say
+    from spanline.common.console import say
     gpu = os.environ["CUDA_VISIBLE_DEVICES"]
     mark = pathlib.Path({folder!r}) / gpu
     mark.touch(exist_ok=False)
-    say(f"alone on GPU {{gpu}}, code of {{scoring.__file__}}")
+    say(f"alone on GPU {{gpu}}, code of {{run.__file__}}")
     main()
     mark.unlink()
 

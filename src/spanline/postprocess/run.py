@@ -5,7 +5,6 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import orjson
@@ -49,15 +48,16 @@ def _na_prob(score_diff: dict[str, float | None], calibration: Calibration) -> d
 
 def write(folder: Path, answers: Answers, found: NBest, workers: int) -> None:
     """All files of data/answers into `folder`. `workers` counts threads."""
-    for name, content in answers.contents().items():
-        (folder / name).write_bytes(_json(content))
+    for name, content in as_json(answers).items():
+        (folder / name).write_bytes(content)
     with (folder / NBEST).open("wb") as file:
         file.writelines(nbest_json(found, workers))
 
 
-def _json(content: Any) -> bytes:
+def as_json(answers: Answers) -> dict[str, bytes]:
+    """File name -> content, for all files but nbest.json."""
     how = orjson.OPT_SORT_KEYS | orjson.OPT_INDENT_2 | orjson.OPT_APPEND_NEWLINE  # tens of times faster than json
-    return orjson.dumps(content, option=how)
+    return {name: orjson.dumps(content, option=how) for name, content in answers.contents().items()}
 
 
 def summary(answers: Answers) -> str:

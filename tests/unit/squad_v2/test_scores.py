@@ -140,21 +140,41 @@ TEXTS = {"q1": "x", "q2": "", "q3": "z"}
         (TEXTS | {"q3": None}, None, "predictions: 1 values are not texts, the first is 'q3'"),
         (TEXTS, {"q1": 0.5, "q3": 0.5}, "na_prob: 1 questions are missing, the first is 'q2'"),
         (TEXTS, {}, "na_prob: 3 questions are missing, the first is 'q1'"),
-        (TEXTS, dict.fromkeys(["q1", "q2", "q3", "q4"], 0.5), "na_prob: 1 questions are not in the gold file"),
+        (
+            TEXTS,
+            dict.fromkeys(["q1", "q2", "q3", "q4"], 0.5),
+            "na_prob: 1 questions are not in the gold file, the first is 'q4'",
+        ),
         (TEXTS, {"q1": 0.5, "q2": math.nan, "q3": 0.1}, "na_prob: 1 values are NaN, the first is 'q2'"),
+        (TEXTS, {"q1": 0.5, "q2": "0.5", "q3": 0.1}, "na_prob: 1 values are not numbers, the first is 'q2'"),
     ],
 )
 def test_refuses_what_does_not_fit_the_gold(predictions: Any, na_prob: Any, message: str) -> None:
     with pytest.raises(SpanlineError) as caught:
         sweep.official_scores(GOLD, predictions, na_prob, 1.0)
-    assert str(caught.value).startswith(message)
+    assert str(caught.value) == f"{message}; make it again for this gold file"
+
+
+def test_question_scores_refuse_the_same() -> None:
+    with pytest.raises(SpanlineError) as caught:
+        scores.question_scores(GOLD, {"q1": "x"})
+    message = "predictions: 2 questions are missing, the first is 'q2'; make it again for this gold file"
+    assert str(caught.value) == message
 
 
 def test_refuses_no_questions_and_a_qid_twice() -> None:
-    with pytest.raises(SpanlineError, match="there are no questions"):
+    with pytest.raises(SpanlineError) as caught:
         sweep.official_scores({}, {}, None, 1.0)
-    with pytest.raises(SpanlineError, match="question 'q' occurs 2 times"):
-        sweep.official_scores([example("q", "x"), example("p"), example("q")], {"q": "x", "p": ""}, None, 1.0)
+    assert str(caught.value) == "gold: there are no questions; give a file that has some"
+    twice = [example("q", "x"), example("p"), example("q")]
+    with pytest.raises(SpanlineError) as caught:
+        sweep.official_scores(twice, {"q": "x", "p": ""}, None, 1.0)
+    assert str(caught.value) == "gold: question 'q' occurs 2 times; give every question its own id"
+
+
+def test_a_threshold_without_na_prob_changes_nothing() -> None:
+    plain = sweep.official_scores(GOLD, TEXTS, None, sweep.NEVER)
+    assert sweep.official_scores(GOLD, TEXTS, None, 0.5) == plain
 
 
 # Properties, against a slow restatement of the official rules.
