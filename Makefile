@@ -54,4 +54,4 @@ lock:  ## pin anew, in a fresh environment, what pyproject.toml asks for
 	./lock.sh
 
 clean:  ## remove the environment and scratch files; data and DVC's cache stay
-	rm -rf .venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis
+	rm -rf .venv .scratch .pytest_cache .mypy_cache .ruff_cache .hypothesis .import_linter_cache mutants

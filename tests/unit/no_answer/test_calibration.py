@@ -44,3 +44,11 @@ def test_the_stage_writes_what_the_reader_reads(tmp_path: Path) -> None:
     path = tmp_path / "calibration.json"
     path.write_text(to_json(report.to_content()))
     assert Calibration.read(path) == CALIBRATION
+
+
+def test_a_missing_file_names_the_stage_that_makes_it(tmp_path: Path) -> None:
+    path = tmp_path / "calibration.json"
+    with pytest.raises(SpanlineError) as caught:
+        Calibration.read(path)
+    todo = "run the stage that makes it: dvc repro calibrate"
+    assert str(caught.value) == f"{path}: there is no such file; {todo}"
