@@ -87,6 +87,16 @@ def test_fit_falls_back_and_says_why(diff: Any, unanswerable: Any, reason: str) 
     assert reason in fit.fallback_reason
 
 
+def test_ten_questions_of_a_kind_are_enough() -> None:
+    diff = np.linspace(-3, 3, 20)
+    assert platt.fit_no_answer_probability(diff, diff > 0).fallback_reason is None
+    assert platt.fit_no_answer_probability(diff[1:], diff[1:] > 0).fallback_reason == (
+        "9 answerable and 10 unanswerable questions with a legal span, fewer than 10 of a kind"
+    )
+    equal = platt.fit_no_answer_probability(np.ones(20), diff > 0)
+    assert equal.fallback_reason == "all score_diffs are equal"
+
+
 def test_a_fit_that_stops_early_is_not_taken(monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(platt, "root", partial(platt.root, options={"maxfev": 1}))
     assert platt.fit_no_answer_probability(*sample(1.0, 0.5, 999, seed=2)) == (1.0, 0.0, "the fit did not converge")

@@ -77,8 +77,14 @@ def test_questions_without_a_span_take_no_part() -> None:
 def test_no_questions_give_no_threshold_and_the_plain_curve() -> None:
     for rows in ([], [Found("none", 0.0, [])]):
         result = content_of(rows, {"none": []}, "f1")
-        assert result["null_score_diff_threshold"] is None
-        assert (result["questions"], result["slope"], result["intercept"]) == (0, 1.0, 0.0)
+        assert result == {
+            "questions": 0,
+            "metric": "f1",
+            "null_score_diff_threshold": None,
+            "slope": 1.0,
+            "intercept": 0.0,
+            "fallback_reason": "no questions",
+        }
         assert run.summary(run.calibrate(rows, {"none": []}, "f1")) == "no calibration questions: no threshold"
 
 

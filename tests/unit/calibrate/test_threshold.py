@@ -110,9 +110,18 @@ def test_float32_columns_give_the_threshold_of_float64() -> None:
 
 
 @pytest.mark.parametrize(
-    ("diff", "message"),
-    [([], "there are no questions"), ([0.0, math.nan], "1 values are NaN or -inf, the first in row 1")],
+    ("diff", "score", "message"),
+    [
+        ([], [], "score_diff: there are no questions; give some, or turn calibration off"),
+        ([0.0, math.nan], [0.0, 0.0], "score_diff: 1 values are NaN or -inf, the first in row 1; check the logits"),
+        (
+            [0.0, 1.0],
+            [-math.inf, math.nan],
+            "span_score: 2 values are NaN or -inf, the first in row 0; check the logits",
+        ),
+    ],
 )
-def test_best_threshold_refuses(diff: list[float], message: str) -> None:
-    with pytest.raises(SpanlineError, match=message):
-        best_threshold(diff, [0.0] * len(diff), [True] * len(diff))
+def test_best_threshold_refuses(diff: list[float], score: list[float], message: str) -> None:
+    with pytest.raises(SpanlineError) as caught:
+        best_threshold(diff, score, [True] * len(diff))
+    assert str(caught.value) == message
