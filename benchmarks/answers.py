@@ -302,7 +302,7 @@ def _stage_seconds(project: Path, stage: str, repeats: int) -> float:
 def _main_seconds(project: Path, stage: str) -> float:
     """The same once, without Python's start-up and the imports."""
     program = (
-        "import sys, time; from spanline import environment; environment.hide('pandas');"
+        "import sys, time; from spanline.common import environment; environment.hide('pandas');"
         f"from stages import {stage} as stage; started = time.perf_counter(); stage.main();"
         "print(time.perf_counter() - started)"
     )

@@ -35,7 +35,7 @@ def test_changed_threshold_runs_postprocess_and_score_only(unchanged: Workspace)
 
 def test_a_comment_in_the_windows_stops_at_the_features(unchanged: Workspace) -> None:
     """The features come out byte for byte the same, so nothing after them runs."""
-    module = unchanged.root / "src/spanline/windows.py"
+    module = unchanged.root / "src/spanline/featurize/windows.py"
     module.write_text(module.read_text() + "# a comment\n")
     assert unchanged.repro() == {f"featurize@{split}" for split in ("train", "calibration", "validation")}
 

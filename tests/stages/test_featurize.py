@@ -167,7 +167,7 @@ def test_a_full_disk_is_one_line_and_leaves_nothing(project: Path, monkeypatch: 
 
 LIMITED = """
 import resource, sys
-from spanline import console
+from spanline.common import console
 from stages import featurize
 resource.setrlimit(resource.RLIMIT_FSIZE, (4000, 4000))
 sys.argv = ["featurize", *sys.argv[1:]]

@@ -54,7 +54,7 @@ def test_a_whole_commit_passes_without_data(fresh: Workspace) -> None:
 
 
 def edit_code(root: Path) -> None:
-    with (root / "src/spanline/training.py").open("a") as file:
+    with (root / "src/spanline/train/loop.py").open("a") as file:
         file.write("# a comment\n")
 
 
@@ -108,7 +108,7 @@ def feed_other_folder(root: Path) -> None:
 @pytest.mark.parametrize(
     ("change", "expected"),
     [
-        (edit_code, ["train: not what dvc.lock says: src/spanline/training.py (modified)"]),
+        (edit_code, ["train: not what dvc.lock says: src/spanline/train (modified)"]),
         (edit_params, [f"{name}: not what dvc.lock says: answer_search" for name in ("calibrate", "postprocess")]),
         (edit_command, ["download: not what dvc.lock says: command"]),
         (edit_metrics, ["score: not what dvc.lock says: metrics/validation.json (modified)"]),

@@ -129,7 +129,7 @@ def test_a_queue_of_experiments_over_two_gpus_of_three(ann: Workspace, tmp_path:
     assert "featurize.doc_stride is 90" in logs["bad"]
     for name in ("low", "high"):
         assert ran(logs[name]) == {"postprocess", "score"}
-        assert f"code of {ann.root}/.scratch/experiments/{name}/src/spanline/scoring.py" in logs[name]
+        assert f"code of {ann.root}/.scratch/experiments/{name}/src/spanline/score/run.py" in logs[name]
         assert not (ann.root / ".scratch/experiments" / name).exists()
     names = ann.run("dvc", "exp", "list", "--name-only").stdout.split()
     assert {"low", "high"} <= set(names)

@@ -70,7 +70,10 @@ def leaves(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
 
 
 PARAMS = list(leaves(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
-MODULES = sorted(str(p.relative_to(ROOT)) for f in ("src/spanline", "stages") for p in (ROOT / f).rglob("*.py"))
+# An empty __init__.py is no module: once it holds something, it is one of the room's, and closure() counts it.
+MODULES = sorted(
+    str(p.relative_to(ROOT)) for f in ("src/spanline", "stages") for p in (ROOT / f).rglob("*.py") if p.stat().st_size
+)
 IMPORTED = {script: closure(ROOT / "stages" / f"{script}.py") for script in SCRIPTS}
 
 

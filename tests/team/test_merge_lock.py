@@ -112,7 +112,7 @@ def test_a_merge_runs_once_for_the_whole_team(ann: Workspace, join: Join) -> Non
 def test_changes_of_different_stages_merge_without_a_stop(ann: Workspace) -> None:
     """A change of the seed of score and one that stops at the features (its bytes come out the same) do not meet."""
     ann.run("git", "switch", "-q", "-c", "comment", "main")
-    module = ann.root / "src/spanline/windows.py"
+    module = ann.root / "src/spanline/featurize/windows.py"
     module.write_text(module.read_text() + "# a comment\n")
     assert ann.repro() == {f"featurize@{split}" for split in ("train", "calibration", "validation")}
     ann.run("git", "commit", "-qam", "comment")
