@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from spanline.common import console, environment, files, params
-from spanline.download import run as download_run
+from spanline.download import run
 from spanline.download.params import Download
 from spanline.runtime import Runtime
 
@@ -25,9 +25,9 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "pyarrow", "datasets")
 
-    download_run.require_pins(settings)
+    run.require_pins(settings)
     with files.new_folder(args.out) as folder:
-        counts = download_run.write_splits(settings, folder, runtime.progress_every_s)
+        counts = run.write_splits(settings, folder, runtime.progress_every_s)
     for split, split_counts in counts.items():
         console.say(f"{split}: {split_counts}")
 

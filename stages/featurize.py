@@ -4,8 +4,7 @@ import argparse
 from pathlib import Path
 
 from spanline.common import console, environment, params
-from spanline.featurize import counts
-from spanline.featurize import run as featurize_run
+from spanline.featurize import counts, run
 from spanline.featurize.params import FeaturizeParams
 from spanline.runtime import Runtime
 
@@ -27,9 +26,7 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "tokenizers", "pyarrow")
 
-    found = featurize_run.write_features(
-        featurize_run.Job(args.squad, args.tokenizer, p), args.config, args.out, runtime
-    )
+    found = run.write_features(run.Job(args.squad, args.tokenizer, p), args.config, args.out, runtime)
     console.say(counts.summary(found))
 
 

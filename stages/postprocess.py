@@ -7,7 +7,7 @@ from spanline.common import console, environment, params
 from spanline.common.files import new_folder
 from spanline.dataset.splits import read_contexts
 from spanline.no_answer.calibration import Calibration
-from spanline.postprocess import run as postprocess_run
+from spanline.postprocess import run
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import Runtime, num_cores
 from spanline.search.nbest import search_split
@@ -41,10 +41,10 @@ def main() -> None:
 
     found = search_split(all_features, all_logits, read_contexts(args.squad), p.n_best_size, search, workers)
 
-    answers = postprocess_run.answers(found, postprocess_run.num_features(all_features), threshold, calibration)
+    answers = run.answers(found, run.num_features(all_features), threshold, calibration)
     with new_folder(args.out) as out:
-        postprocess_run.write(out, answers, found, workers)
-    console.say(postprocess_run.summary(answers))
+        run.write(out, answers, found, workers)
+    console.say(run.summary(answers))
 
 
 if __name__ == "__main__":

@@ -7,7 +7,7 @@ from spanline.answers import Answers
 from spanline.common import console, environment, params
 from spanline.common.files import new_folder, to_csv, to_json, write_text
 from spanline.dataset import splits
-from spanline.score import run as score_run
+from spanline.score import run
 from spanline.score.params import ScoreParams
 from spanline.score.slices import Slice
 
@@ -28,14 +28,14 @@ def main() -> None:
 
     p = params.load(args.params, SECTION, PARAMS)
     environment.require(args.params, "numpy")
-    scored = score_run.score_run(list(splits.read(args.squad)), Answers.read(args.answers), p)
+    scored = run.score_run(list(splits.read(args.squad)), Answers.read(args.answers), p)
 
     with new_folder(args.plots) as folder:
         for name, text in scored.plots.items():
             (folder / name).write_text(text, encoding="utf-8")
     write_text(args.slices, to_csv(Slice._fields, scored.slices))
     write_text(args.out, to_json(scored.sections))
-    console.say(score_run.summary(scored))
+    console.say(run.summary(scored))
 
 
 if __name__ == "__main__":
