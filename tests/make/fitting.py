@@ -34,9 +34,9 @@ def lengths(count: int) -> list[int]:
 def train(
     checkpoint: Path, data: Features, p: TrainParams, points: Path, runtime: Runtime = QUIET, calibration: int = 0
 ) -> tuple[SpanModel, Report]:
+    """The model and how its training went; the first `calibration` features are also those to look at."""
     spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
-    calibration = data.take(np.arange(calibration))
-    return spans, run.fit(spans, data, calibration, p, runtime, CPU, ALONE, points)
+    return spans, run.fit(spans, data, data.take(np.arange(calibration)), p, runtime, CPU, ALONE, points)
 
 
 def weights(spans: SpanModel) -> bytes:

@@ -18,7 +18,7 @@ from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers,
 
 from spanline.common import console, files
 from spanline.dataset import splits
-from spanline.dataset.records import Example
+from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
 from spanline.featurize import run as featurize_run
 from spanline.featurize.params import FeaturizeParams
@@ -43,6 +43,11 @@ PLOTS = ("pr_exact", "pr_f1", "pr_oracle", "threshold_sweep", "reliability", "sc
 def tiny_examples() -> list[Example]:
     """The 39 hand-made questions."""
     return list(formats.read_official(TINY, "tiny-squad.json"))
+
+
+def example(qid: str, context: str, question: str = "Who?", *answers: tuple[str, int]) -> Example:
+    """A question with these gold answers, each a text and the character where it starts."""
+    return Example(qid, "title", context, question, tuple(GoldAnswer(text, start) for text, start in answers))
 
 
 def featurize_params(**changes: Any) -> FeaturizeParams:

@@ -3,12 +3,13 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
+from itertools import pairwise
 from random import Random
 
 from hypothesis import strategies as st
 
 from spanline.featurize.windows import cut
-from spanline.storage.features import Features
+from spanline.storage.features import Features, example_bounds
 from tests.make.project import encoded, template
 
 
@@ -89,3 +90,8 @@ def usual_label(
         end -= 1
     first, last = start - 1, end + 1
     return context_start + min(first, last), context_start + max(first, last)
+
+
+def rows_of_examples(data: Features) -> list[range]:
+    """The features of each example, by their numbers."""
+    return [range(low, high) for low, high in pairwise(example_bounds(data).tolist())]

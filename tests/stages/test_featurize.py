@@ -17,7 +17,8 @@ from spanline.common import console, files
 from spanline.dataset import splits
 from spanline.storage import features, shards
 from stages import featurize
-from tests.make.project import ROOT, files_of, make_project, run_stage, tiny_examples, write_params
+from tests.make.project import files_of, make_project, run_stage, tiny_examples, write_params
+from tests.paths import ROOT
 
 OPTIONS = shlex.split("--squad squad.parquet --tokenizer tokenizer.json --config config.json --out data/features")
 

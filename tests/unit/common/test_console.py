@@ -145,6 +145,21 @@ def test_what_an_earlier_run_did_counts_as_done_but_not_as_speed(
     assert capsys.readouterr().err == "train  75/100 steps  25 steps/s  1.0 s left\n"
 
 
+def test_time_left_out_slows_nothing_down(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
+    """25 steps in 1 s, 50 s of something else, 25 steps in 1 s: 25 steps/s, and as many seconds left as that takes."""
+    progress = console.Progress("train", 100, "steps", 1.0)
+    clock.now_s += 1
+    progress.add(25)
+    clock.now_s += 50
+    progress.leave_out(50)
+    clock.now_s += 1
+    progress.add(25)
+    assert capsys.readouterr().err.splitlines() == [
+        "train  25/100 steps  25 steps/s  3.0 s left",
+        "train  50/100 steps  25 steps/s  2.0 s left",
+    ]
+
+
 def test_nothing_done_yet_has_no_end_in_sight(clock: Clock, capsys: pytest.CaptureFixture[str]) -> None:
     progress = console.Progress("train", 100, "steps", 1.0)
     clock.now_s += 1

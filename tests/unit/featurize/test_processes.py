@@ -13,7 +13,7 @@ import pytest
 
 from spanline.common.errors import SpanlineError
 from spanline.featurize.processes import in_order, num_processes
-from tests.make.project import ROOT
+from tests.paths import ROOT
 
 
 def square() -> Callable[[int], int]:
@@ -83,13 +83,8 @@ def test_none_wanted_is_one_a_core(monkeypatch: pytest.MonkeyPatch) -> None:
     assert num_processes(0, 100) == 3
 
 
-def said() -> Callable[[int], int]:
-    """Each worker holds the writing end of stdout, so that the reader sees its end when all of them are gone."""
-    return lambda number: os.write(1, f"{number}\n".encode())
-
-
 def test_workers_end_with_a_parent_that_is_killed() -> None:
-    code = "import os\nfrom tests.unit.featurize.test_processes import said\n"
+    code = "import os\nfrom tests.make.workers import said\n"
     code += "from spanline.featurize.processes import in_order\n"
     code += "for _ in in_order(said, range(10**9), 2): pass"
     with subprocess.Popen([sys.executable, "-c", code], cwd=ROOT, stdout=subprocess.PIPE) as parent:

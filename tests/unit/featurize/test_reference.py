@@ -9,13 +9,11 @@ from tokenizers import Tokenizer
 from tokenizers.processors import TemplateProcessing
 
 from spanline.featurize import encoding
-from spanline.featurize import run as featurize_run
+from spanline.featurize.tokenizer import PairTokenizer
 from spanline.storage import features
 from tests.make.project import TOKENIZERS, featurize, featurize_params, save, tiny_examples
 
-NAMES = sorted(
-    set(TOKENIZERS) - {"roberta-prefix"}
-)  # its own offsets of later windows are the odd ones, see test_featurizing
+NAMES = sorted(set(TOKENIZERS) - {"roberta-prefix"})  # its own offsets of later windows are the odd ones, see test_run
 
 
 @pytest.mark.parametrize("name", NAMES)
@@ -54,7 +52,7 @@ def test_a_tokenizer_that_does_more_than_join_is_noticed_and_cut_the_slow_way(tm
 @pytest.mark.parametrize("limit", [1, 2, 5, 100])
 @pytest.mark.parametrize("name", NAMES)
 def test_a_cut_question_keeps_at_most_the_limit(name: str, limit: int, tmp_path: Path) -> None:
-    tokenizer = featurize_run.PairTokenizer(save(TOKENIZERS[name](), tmp_path))
+    tokenizer = PairTokenizer(save(TOKENIZERS[name](), tmp_path))
     for example in tiny_examples():
         text = tokenizer.cut_question(example.question, limit)
         assert example.question.lstrip().startswith(text)

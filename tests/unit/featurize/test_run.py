@@ -1,4 +1,4 @@
-"""Features are what the tokenizer itself would have cut, labels those of the usual loop, and everything odd is counted.
+"""Features are what the tokenizer itself would have cut, labels those of the usual loop.
 
 The windows of `windows.cut` come from texts tokenized apart, by arithmetic; here they are compared, feature by feature,
 with the tokenizer's own `only_second` truncation with overlapping windows.
@@ -17,21 +17,16 @@ from tokenizers import Encoding, Tokenizer
 from spanline.common import files
 from spanline.common.errors import SpanlineError
 from spanline.dataset import splits
-from spanline.dataset.records import Example, GoldAnswer
+from spanline.dataset.records import Example
 from spanline.download import formats
-from spanline.featurize import run as featurize_run
 from spanline.featurize.counts import COUNTS, summary
+from spanline.featurize.run import check_room, model_positions
 from spanline.featurize.tokenizer import PairTokenizer
-from spanline.storage import features
 from spanline.storage.features import Features
-from tests.make.project import TOKENIZERS, bert, featurize, featurize_params, own_windows, save, tiny_examples
-from tests.make.windows import usual_label
+from tests.make.project import TOKENIZERS, example, featurize, featurize_params, own_windows, save, tiny_examples
+from tests.make.windows import rows_of_examples, usual_label
 
 NAMES = list(TOKENIZERS)
-
-
-def example(qid: str, context: str, question: str = "Who?", *answers: tuple[str, int]) -> Example:
-    return Example(qid, "title", context, question, tuple(GoldAnswer(text, start) for text, start in answers))
 
 
 def context_tokens(window: Encoding) -> list[int]:
@@ -66,11 +61,6 @@ def assert_labels_are_usual(data: Features, rows: Iterable[int], gold: Example) 
         assert (data.start_position[row], data.end_position[row]) == expected, gold.id
 
 
-def rows_of_examples(data: Features) -> list[range]:
-    bounds = features.example_bounds(data).tolist()
-    return [range(bounds[index], bounds[index + 1]) for index in range(len(bounds) - 1)]
-
-
 @pytest.mark.parametrize(("max_length", "doc_stride"), [(128, 32), (96, 60), (100, 0)])
 @pytest.mark.parametrize("name", NAMES)
 def test_equal_to_the_tokenizers_own(name: str, max_length: int, doc_stride: int, tmp_path: Path) -> None:
@@ -98,34 +88,6 @@ def test_equal_to_the_tokenizers_own(name: str, max_length: int, doc_stride: int
     assert several >= 5
 
 
-def test_long_questions_are_cut_and_the_context_keeps_its_room(tmp_path: Path) -> None:
-    tokenizer = TOKENIZERS["bert"]()
-    long = next(e for e in tiny_examples() if e.id == "long-question")
-    params = featurize_params(max_question_length=12)
-    data, counts = featurize([long], save(tokenizer, tmp_path), tmp_path / "features", params)
-    question = tokenizer.encode(long.question, add_special_tokens=False).ids[:12]
-    for row in range(len(data)):
-        assert data.input_ids[row].tolist()[1:14] == [*question, 3]
-    assert data.lengths[:-1].tolist() == [128] * (len(data) - 1)
-    assert counts["questions_cut"] == 1
-    refuse = featurize_params(max_question_length=12, long_questions="refuse")
-    with pytest.raises(SpanlineError) as caught:
-        featurize([long], save(tokenizer, tmp_path), tmp_path / "refused", refuse)
-    found = len(tokenizer.encode(long.question, add_special_tokens=False).ids)
-    assert str(caught.value) == (
-        f"question long-question: has {found} tokens, more than featurize.max_question_length 12; "
-        "raise that number or set featurize.long_questions: cut"
-    )
-    assert not (tmp_path / "refused").exists()
-
-
-def test_leading_blanks_of_a_question_change_nothing(tmp_path: Path) -> None:
-    pair = [example("a", "Lake Orvel", "Which lake?"), example("b", "Lake Orvel", " \t\n Which lake?")]
-    for name in NAMES:
-        data, _ = featurize(pair, save(TOKENIZERS[name](), tmp_path), tmp_path / "features", featurize_params())
-        assert data.input_ids[0].tolist() == data.input_ids[1].tolist()
-
-
 def test_a_context_without_tokens_has_one_feature_and_no_answer(tmp_path: Path) -> None:
     control = "\u200b"  # BERT's normalizer drops it
     given = [example("empty", control, "Who?", (control, 0)), example("full", "Lake Orvel", "Who?", ("Orvel", 5))]
@@ -135,67 +97,6 @@ def test_a_context_without_tokens_has_one_feature_and_no_answer(tmp_path: Path) 
     assert data.start_position[1] > 0
     assert (counts["questions"], counts["features"]) == (2, 2)
     assert counts["answers_in_no_feature_ids"] == ["empty"]
-
-
-def test_counts_of_everything_odd(tmp_path: Path) -> None:
-    """Room for 10 context tokens, of which neighbours share 2."""
-    params = featurize_params(max_length=16, doc_stride=2, max_question_length=3)
-    words = "the lake and the boat and the stair and the log and the lamp and the fog."
-    given = [
-        example("short", "the lake", "Who?", ("lake", 4)),
-        example("widened", "the lakes", "Who?", ("lake", 4)),
-        example("unanswerable", words),
-        example("cut", "the lake", "who and who and who and who", ("the", 0)),
-        example("everything", words, "Who?", (words, 0)),
-        example("late", words, "Who?", ("lamp", words.index("lamp"))),
-    ]
-    tokenizer_path = save(TOKENIZERS["bert"](), tmp_path)
-    data, counts = featurize(given, tokenizer_path, tmp_path / "features", params)
-    rows = rows_of_examples(data)
-    assert [len(part) > 1 for part in rows] == [False, False, True, False, True, True]
-    assert counts == {
-        "questions": 6,
-        "features": len(data),
-        "tokens": int(data.lengths.sum()),
-        "questions_with_several_features": 3,
-        "questions_cut": 1,
-        "answerable": 5,
-        "features_with_answer": int((data.start_position != data.null_position).sum()),
-        "answers_in_no_feature": 1,
-        "answers_widened": int(_label_text(data, rows[1], given[1]) != "lake"),
-        "answers_in_no_feature_ids": ["everything"],
-    }
-    assert files.read_json(tmp_path / "features" / "manifest.json", "")["counts"] == counts
-
-
-def _label_text(data: Features, rows: range, gold: Example) -> str:
-    """The text that the first labelled feature of an example points at."""
-    row = next(row for row in rows if data.start_position[row] != data.null_position[row])
-    first, last = (int(p[row]) - int(data.context_start[row]) for p in (data.start_position, data.end_position))
-    return gold.context[data.offset_starts[row][first] : data.offset_ends[row][last]]
-
-
-@pytest.mark.parametrize("name", NAMES)
-def test_widened_answers_are_those_whose_label_is_not_the_gold_text(name: str, tmp_path: Path) -> None:
-    given = tiny_examples()
-    data, counts = featurize(given, save(TOKENIZERS[name](), tmp_path), tmp_path / "features", featurize_params())
-    labelled = set(data.ids.filter(data.start_position != data.null_position).to_pylist())
-    pairs = [(gold, rows) for gold, rows in zip(given, rows_of_examples(data), strict=True) if gold.id in labelled]
-    texts = {gold.id: _label_text(data, rows, gold) for gold, rows in pairs}
-    assert counts["answers_widened"] == sum(
-        text != gold.answers[0].text for gold, _ in pairs for text in [texts[gold.id]]
-    )
-    assert counts["answers_widened"] > 0
-    assert counts["answers_in_no_feature_ids"] == [e.id for e in given if e.answers and e.id not in labelled]
-
-
-def test_an_answer_inside_a_token_is_widened_to_it(tmp_path: Path) -> None:
-    whole_words = save(bert(vocab_size=3000), tmp_path)
-    given = {gold.id: gold for gold in tiny_examples()}
-    for qid, text in (("inside-a-word", "Japanese"), ("last-character", "1902."), ("first-character", "Lake Orvel")):
-        data, counts = featurize([given[qid]], whole_words, tmp_path / "features", featurize_params())
-        assert _label_text(data, range(len(data)), given[qid]) == text
-        assert counts["answers_widened"] == (qid == "inside-a-word")
 
 
 def test_no_examples_give_one_empty_shard(tmp_path: Path) -> None:
@@ -247,10 +148,10 @@ def test_lengths_that_do_not_fit_are_refused(changes: dict[str, int], expected: 
     config.write_text(json.dumps({"model_type": "bert", "max_position_embeddings": 512}))
     tokenizer = PairTokenizer(save(TOKENIZERS["bert"](), tmp_path))
     with pytest.raises(SpanlineError) as caught:
-        featurize_run.check_room(featurize_params(**changes), tokenizer, config)
+        check_room(featurize_params(**changes), tokenizer, config)
     assert str(caught.value) == f"params.yaml: {expected.format(config=config)}"
     for fitting in ({"doc_stride": 92}, {"max_length": 512}):
-        featurize_run.check_room(featurize_params(**fitting), tokenizer, config)
+        check_room(featurize_params(**fitting), tokenizer, config)
 
 
 @pytest.mark.parametrize(
@@ -268,7 +169,7 @@ def test_lengths_that_do_not_fit_are_refused(changes: dict[str, int], expected: 
 def test_positions_of_a_model(config: dict[str, Any], expected: int | None, tmp_path: Path) -> None:
     path = tmp_path / "config.json"
     path.write_text(json.dumps(config))
-    assert featurize_run.model_positions(path) == expected
+    assert model_positions(path) == expected
 
 
 def test_a_broken_config_is_one_line(tmp_path: Path) -> None:
@@ -277,7 +178,7 @@ def test_a_broken_config_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(
         SpanlineError, match=r"config\.json: not JSON: .*; make the checkpoint anew: dvc repro checkpoint"
     ):
-        featurize_run.model_positions(path)
+        model_positions(path)
 
 
 REAL = {"max_length": 384, "doc_stride": 128, "max_question_length": 64, "rows_per_shard": 8192}

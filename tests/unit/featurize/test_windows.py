@@ -9,16 +9,9 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from spanline.featurize.windows import cut
-from spanline.storage import features
-from spanline.storage.features import Features
+from spanline.featurize.windows import _answer_tokens, cut
 from tests.make.project import encoded, template
-from tests.make.windows import Case, cases, usual_label
-
-
-def by_example(data: Features) -> list[range]:
-    bounds = features.example_bounds(data).tolist()
-    return [range(low, high) for low, high in pairwise(bounds)]
+from tests.make.windows import Case, cases, rows_of_examples, usual_label
 
 
 @given(cases())
@@ -26,8 +19,8 @@ def by_example(data: Features) -> list[range]:
 def test_windows_are_those_of_the_usual_loop(case: Case) -> None:
     data = case.features()
     ids = data.ids.to_pylist()
-    assert len(by_example(data)) == len(case.questions)
-    for example, rows in enumerate(by_example(data)):
+    assert len(rows_of_examples(data)) == len(case.questions)
+    for example, rows in enumerate(rows_of_examples(data)):
         slices = case.slices(example)
         assert len(rows) == len(slices)
         assert [ids[row] for row in rows] == [f"q{example}"] * len(slices)
@@ -52,7 +45,7 @@ def test_windows_are_those_of_the_usual_loop(case: Case) -> None:
 @settings(max_examples=300, deadline=None)
 def test_labels_are_those_of_the_usual_loop(case: Case) -> None:
     data = case.features()
-    for example, rows in enumerate(by_example(data)):
+    for example, rows in enumerate(rows_of_examples(data)):
         for row, shown in zip(rows, case.slices(example), strict=True):
             tokens = [case.offsets[example][index] for index in shown]
             null, start = int(data.null_position[row]), int(data.context_start[row])
@@ -62,9 +55,27 @@ def test_labels_are_those_of_the_usual_loop(case: Case) -> None:
 
 @given(cases())
 @settings(max_examples=300, deadline=None)
+def test_answer_tokens_are_those_of_a_loop_over_each_context(case: Case) -> None:
+    """One search serves all contexts: no token of another context may get in the way, before it is cut to windows."""
+    first, last = _answer_tokens(encoded(case.questions, case.offsets, case.answers))
+    for example, ((start_char, end_char), offsets) in enumerate(zip(case.answers, case.offsets, strict=True)):
+        if start_char >= 0:
+            assert first[example] == sum(start <= start_char for start, _ in offsets) - 1
+            assert last[example] == sum(end < end_char for _, end in offsets)
+
+
+def test_the_answer_of_the_docstring() -> None:
+    """The contexts "a bc" and "d e", the answer "e" of the second."""
+    given = encoded([1, 1], [[(0, 1), (2, 4)], [(0, 1), (2, 3)]], [(0, 4), (2, 3)])
+    first, last = _answer_tokens(given)
+    assert (first.tolist(), last.tolist()) == ([0, 1], [1, 1])
+
+
+@given(cases())
+@settings(max_examples=300, deadline=None)
 def test_a_label_holds_the_whole_answer_inside_the_context(case: Case) -> None:
     data = case.features()
-    for example, rows in enumerate(by_example(data)):
+    for example, rows in enumerate(rows_of_examples(data)):
         for row in rows:
             first, last = int(data.start_position[row]), int(data.end_position[row])
             if first == data.null_position[row]:
@@ -81,7 +92,7 @@ def test_a_label_holds_the_whole_answer_inside_the_context(case: Case) -> None:
 @settings(max_examples=300, deadline=None)
 def test_max_context_is_its_definition(case: Case) -> None:
     data = case.features()
-    for example, rows in enumerate(by_example(data)):
+    for example, rows in enumerate(rows_of_examples(data)):
         slices = case.slices(example)
         times = [0] * len(case.offsets[example])
         for number, (row, shown) in enumerate(zip(rows, slices, strict=True)):
@@ -96,7 +107,7 @@ def test_max_context_is_its_definition(case: Case) -> None:
 @settings(max_examples=200, deadline=None)
 def test_neighbours_share_doc_stride_tokens_and_no_more(case: Case) -> None:
     data = case.features()
-    for rows in by_example(data):
+    for rows in rows_of_examples(data):
         shown = [data.input_ids[row][data.input_ids[row] >= 10].tolist() for row in rows]
         for left, right in pairwise(shown):
             assert len(set(left) & set(right)) == case.doc_stride

@@ -29,18 +29,22 @@ def test_plan_counts_what_is_done(
 
 @pytest.mark.parametrize(("processes", "micro_batch_size"), [(1, 8), (1, 3), (2, 2), (3, 1), (5, 4)])
 def test_a_step_is_shared_out_and_counted_over_all_processes(processes: int, micro_batch_size: int) -> None:
-    """22 features in batches of 4: with five processes one of them gets no feature, and takes part with weight 0."""
+    """22 features in batches of 4, against a plain computation. With five processes one of them gets no feature, and
+    takes part with weight 0."""
     given = np.array(lengths(22))
     plan = Plan(given, params(batch_size=4, micro_batch_size=micro_batch_size))
     for number in range(plan.total_steps):
         steps = [plan.step(number, Group(rank, processes)) for rank in range(processes)]
         rows = plan.rows(number).tolist()
-        own = [step for step in steps if step.loss_share]
-        assert sorted(row for step in own for part in step.micro_batches for row in part.tolist()) == sorted(rows)
+        shares = [rows[rank::processes] for rank in range(processes)]  # each gets short and long features
+        in_order = [[row for part in step.micro_batches for row in part.tolist()] for step in steps]
+        assert in_order == [share or rows[:1] for share in shares]
+        sizes = [[len(part) for part in step.micro_batches] for step in steps]
+        assert sizes == [micro_batch_sizes(max(len(share), 1), micro_batch_size) for share in shares]
+        assert [step.loss_share for step in steps] == [1 / len(rows) if share else 0.0 for share in shares]
         assert sum(step.loss_share * sum(map(len, step.micro_batches)) for step in steps) == pytest.approx(1)
-        assert all(len(part) <= micro_batch_size for step in steps for part in step.micro_batches)
-        assert all(step.micro_batches for step in steps)
-        padded = sum(int(given[part].max()) * len(part) for step in own for part in step.micro_batches)
+        own = [part for step, share in zip(steps, shares, strict=True) if share for part in step.micro_batches]
+        padded = sum(int(given[part].max()) * len(part) for part in own)
         expected = {
             "features": len(rows),
             "tokens": int(given[rows].sum()),
@@ -49,6 +53,11 @@ def test_a_step_is_shared_out_and_counted_over_all_processes(processes: int, mic
         }
         assert [step.counts for step in steps] == [expected] * processes
         assert len({step.seed for step in steps}) == processes
+
+
+def micro_batch_sizes(count: int, size: int) -> list[int]:
+    """`count` features in full micro-batches of `size`, then the rest."""
+    return [size] * (count // size) + ([count % size] if count % size else [])
 
 
 def test_the_last_step_of_an_epoch_and_of_the_run() -> None:

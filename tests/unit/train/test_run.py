@@ -1,16 +1,20 @@
-"""What the train stage refuses to train on, in one line that names the question."""
+"""What the train stage refuses, in one line that says where; how its model is prepared changes no result."""
 
 from __future__ import annotations
 
+import shutil
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
 
 from spanline.common.errors import SpanlineError
 from spanline.storage import features
+from spanline.train import loop
 from spanline.train.run import read_features
 from tests.make.features import VOCABULARY, make_features, write_features
+from tests.make.fitting import lengths, params, train, weights
 
 
 @pytest.mark.parametrize(
@@ -41,3 +45,43 @@ def test_no_features_are_refused(tmp_path: Path) -> None:
     write_features(make_features([]), tmp_path / "features", tmp_path / "tokenizer.json")
     with pytest.raises(SpanlineError, match="holds no features"):
         read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(keep="best"), tmp_path)
+    what = "train.keep is 'best', but there is no calibration split (download.calibration_fraction is 0)"
+    assert str(caught.value) == f"params.yaml: {what}; set it to last"
+
+
+def test_gradient_checkpointing_changes_no_result(checkpoint: Path, tmp_path: Path) -> None:
+    """Dropout included: what is computed again draws the same masks."""
+    data = make_features(lengths(10))
+    kept, again = (
+        train(checkpoint, data, params(gradient_checkpointing=value), tmp_path / str(value)) for value in (False, True)
+    )
+    assert weights(kept[0]) == weights(again[0])
+    assert kept[1].history == again[1].history
+
+
+@pytest.mark.slow
+@pytest.mark.skipif(shutil.which("g++") is None, reason="torch.compile needs a C++ compiler")
+def test_compiled_is_the_same_but_for_rounding(checkpoint: Path, tmp_path: Path) -> None:
+    data = make_features(lengths(8))
+    plain, compiled = (
+        train(checkpoint, data, params(dropout=0.0, compile=value), tmp_path / str(value))[1].history
+        for value in (False, True)
+    )
+    for name in ("loss", "grad_norm"):
+        assert [row[name] for row in compiled] == pytest.approx([row[name] for row in plain], rel=1e-3)
+
+
+def test_out_of_memory_says_what_to_lower(checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: Any) -> None:
+        raise RuntimeError("[enforce fail at alloc_cpu.cpp:121] DefaultCPUAllocator: can't allocate memory: you tried")
+
+    monkeypatch.setattr(loop, "span_loss", fail)
+    with pytest.raises(SpanlineError) as caught:
+        train(checkpoint, make_features(lengths(8)), params(), tmp_path)
+    todo = "set train.micro_batch_size below 4, or train.gradient_checkpointing: true"
+    assert str(caught.value) == f"train: out of memory on cpu in step 1; {todo}"

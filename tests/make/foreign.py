@@ -1,0 +1,73 @@
+"""Files with questions that somebody else wrote: good ones to be changed, and what the readers make of them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+from typing import Any
+
+from spanline.dataset.records import Example
+from spanline.download import formats
+
+GOOD = {
+    "version": "v2.0",
+    "data": [
+        {
+            "title": "Orvel",
+            "paragraphs": [
+                {
+                    "context": "Lake Orvel is cold.",
+                    "qas": [
+                        {
+                            "id": "q1",
+                            "question": "What is cold?",
+                            "answers": [{"text": "Lake Orvel", "answer_start": 0}],
+                            "is_impossible": False,
+                        },
+                        {"id": "q2", "question": "What is warm?", "answers": [], "is_impossible": True},
+                    ],
+                }
+            ],
+        }
+    ],
+}
+
+
+def read_official(tmp_path: Path, content: Any) -> list[Example]:
+    path = tmp_path / "data.json"
+    path.write_text(content if isinstance(content, str) else json.dumps(content), encoding="utf-8")
+    return list(formats.read_official(path, "data.json"))
+
+
+def read_jsonl(tmp_path: Path, *lines: Any) -> list[Example]:
+    path = tmp_path / "data.jsonl"
+    texts = [line if isinstance(line, str) else json.dumps(line) for line in lines]
+    path.write_text("\n".join(texts) + "\n", encoding="utf-8")
+    return list(formats.read_jsonl(path, "data.jsonl"))
+
+
+def record(**changes: Any) -> dict[str, Any]:
+    """A good line of JSONL, with changes; None removes a field."""
+    fields = {
+        "id": "q1",
+        "title": "Orvel",
+        "context": "Lake Orvel is cold.",
+        "question": "What is cold?",
+        "answers": {"text": ["Lake Orvel"], "answer_start": [0]},
+    }
+    return {name: value for name, value in {**fields, **changes}.items() if value is not None}
+
+
+def change(*keys: Any, to: Any = ...) -> Callable[[Any], None]:
+    """Set (or, without `to`, delete) the value under `keys`."""
+
+    def apply(content: Any) -> None:
+        for key in keys[:-1]:
+            content = content[key]
+        if to is ...:
+            del content[keys[-1]]
+        else:
+            content[keys[-1]] = to
+
+    return apply
