@@ -16,11 +16,11 @@ import numpy as np
 import torch
 
 from benchmarks import machine
-from spanline import predict
 from spanline.common import params
 from spanline.model import batches, device, span_model
 from spanline.model.span_model import SpanModel
-from spanline.predict import PredictParams
+from spanline.predict import run as predict
+from spanline.predict.params import PredictParams
 from spanline.runtime import num_cores
 from spanline.storage import features
 from spanline.storage.features import Features

@@ -3,13 +3,14 @@
 import argparse
 from pathlib import Path
 
-from spanline import predict
 from spanline.common import console, environment, params
 from spanline.model import device, span_model
+from spanline.predict import run
+from spanline.predict.params import PredictParams
 from spanline.runtime import Runtime
 from spanline.storage import features
 
-SECTION, PARAMS = "predict", predict.PredictParams
+SECTION, PARAMS = "predict", PredictParams
 
 
 def main() -> None:
@@ -30,10 +31,10 @@ def main() -> None:
     spans = span_model.load(args.model)
     todo = "run both stages anew: dvc repro featurize train predict"
     span_model.refuse_mismatch(spans, args.model, manifest, todo)
-    points = predict.points(args.scratch, p, manifest, args.model, where)
+    points = run.points(args.scratch, p, manifest, args.model, where)
 
     weights = args.model / span_model.WEIGHTS
-    speed = predict.write_logits(spans, weights, manifest, p, runtime, where, points, args.out)
+    speed = run.write_logits(spans, weights, manifest, p, runtime, where, points, args.out)
     if speed is not None:
         console.say(f"{manifest.rows:,} features -> {args.out}, {speed}")
 

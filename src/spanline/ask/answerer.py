@@ -15,7 +15,6 @@ from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 import numpy as np
 import torch
 
-from spanline import predict
 from spanline.ask import answering, fast_bert
 from spanline.ask.answering import Evaluated
 from spanline.ask.ranking import Ranked, rank
@@ -30,12 +29,13 @@ from spanline.featurize.tokenizer import PairTokenizer
 from spanline.featurize.windows import Encoded
 from spanline.model import device as devices
 from spanline.model import span_model
-from spanline.model.device import Precision
+from spanline.model.precision import Precision
 from spanline.model.span_model import SpanModel
 from spanline.no_answer.probability import no_answer_probability
 from spanline.no_answer.rule import is_null
 from spanline.postprocess.nbest_json import entries
-from spanline.predict import PredictParams
+from spanline.predict import run as predict
+from spanline.predict.params import PredictParams
 from spanline.search.nbest import Found, search
 from spanline.search.params import AnswerSearchParams
 from spanline.storage.features import Features

@@ -7,15 +7,14 @@ import os
 import resource
 import sys
 import time
-from typing import Any, Literal
+from typing import Any
 
 import torch
 
 from spanline.common.errors import SpanlineError
 from spanline.model.distributed import local_rank, local_size
+from spanline.model.precision import Precision
 from spanline.runtime import num_cores
-
-Precision = Literal["float32", "tf32", "bfloat16"]
 
 
 def prepare(name: str, num_threads: int, precision: Precision, deterministic: bool) -> torch.device:

@@ -10,8 +10,9 @@ from torch import Tensor
 
 from spanline.model import batches
 from spanline.model.batches import Batch
-from spanline.model.device import Precision, arithmetic
+from spanline.model.device import arithmetic
 from spanline.model.distributed import Group
+from spanline.model.precision import Precision
 from spanline.model.span_model import SpanModel, span_loss
 from spanline.storage.features import Features
 

@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spanline.common.params import Section
-from spanline.model.device import Precision
+from spanline.model.precision import Precision
 from spanline.train.optimizer import Schedule
 
 Share = Annotated[float, Field(ge=0, lt=1)]

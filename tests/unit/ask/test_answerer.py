@@ -11,7 +11,6 @@ import numpy as np
 import pytest
 import torch
 
-from spanline import predict
 from spanline.ask import answerer, answering
 from spanline.ask.answerer import BadInputError, BadModelError, QuestionAnswerer
 from spanline.ask.settings import Settings
@@ -26,6 +25,8 @@ from spanline.model import batches, span_model
 from spanline.no_answer.calibration import Calibration
 from spanline.postprocess import run
 from spanline.postprocess.nbest_json import entries
+from spanline.predict import run as predict
+from spanline.predict.params import PredictParams
 from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
 from spanline.storage.features import Features
@@ -164,7 +165,7 @@ def by_stages(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     rows = to_table(given)
     encoded, _ = encoding.encode(rows, tokenizer, params)
     data = encoding.cut_group(rows, encoded, tokenizer, params, slow=False)
-    p = predict.PredictParams(tokens_per_batch=100, precision="float32", deterministic=True)
+    p = PredictParams(tokens_per_batch=100, precision="float32", deterministic=True)
     logits = predict.predict(span_model.load(folder), data, p, torch.device("cpu"), lambda lengths_B: None)
     contexts = {example.id: example.context for example in given}
     search = AnswerSearchParams(**settings["answer_search"])

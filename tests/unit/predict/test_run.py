@@ -10,9 +10,10 @@ import pyarrow as pa
 import pytest
 import torch
 
-from spanline import predict
 from spanline.common.errors import SpanlineError
 from spanline.model import batches, resume, span_model
+from spanline.predict import run as predict
+from spanline.predict.params import PredictParams
 from spanline.storage import features, logits
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged
@@ -32,11 +33,11 @@ def one_thread() -> Iterator[None]:
     torch.set_num_threads(before)
 
 
-def params(tokens_per_batch: int, precision: str = "float32") -> predict.PredictParams:
-    return predict.PredictParams(tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True)
+def params(tokens_per_batch: int, precision: str = "float32") -> PredictParams:
+    return PredictParams(tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True)
 
 
-def predicted(spans: span_model.SpanModel, data: features.Features, p: predict.PredictParams) -> Logits:
+def predicted(spans: span_model.SpanModel, data: features.Features, p: PredictParams) -> Logits:
     return predict.predict(spans, data, p, CPU, lambda lengths_B: None)
 
 
@@ -174,7 +175,7 @@ def test_params_model_and_processor_each_change_where_shards_are_kept(manifest: 
     weights.parent.mkdir()
     weights.write_bytes(b"weights")
 
-    def points(p: predict.PredictParams, device: str = "cpu") -> Path:
+    def points(p: PredictParams, device: str = "cpu") -> Path:
         return predict.points(tmp_path / "scratch", p, manifest, weights.parent, torch.device(device))
 
     found = [points(params(40)), points(params(41)), points(params(40, "bfloat16")), points(params(40), "meta")]

@@ -12,35 +12,25 @@ import time
 from collections.abc import Callable, Iterator
 from concurrent.futures import ThreadPoolExecutor
 from pathlib import Path
-from typing import Annotated
 
 import numpy as np
 import pyarrow as pa
 import torch
-from pydantic import Field
 
 from spanline.common.console import Progress, say
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_folder, sha256
-from spanline.common.params import Section
 from spanline.model import batches, resume
-from spanline.model.device import Precision, arithmetic, num_workers
+from spanline.model.device import arithmetic, num_workers
 from spanline.model.distributed import ALONE, Group, join
 from spanline.model.span_model import SpanModel
+from spanline.predict.params import PredictParams
 from spanline.runtime import Runtime
 from spanline.storage import features, logits, shards
 from spanline.storage.features import Features
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Array, Ragged, ranges
 from spanline.storage.shards import Manifest
-
-
-class PredictParams(Section):
-    """Section `predict` of params.yaml."""
-
-    tokens_per_batch: Annotated[int, Field(ge=1)]  # tokens per forward pass, padding included; bounds memory
-    precision: Precision
-    deterministic: bool  # only kernels that give the same bytes each time
 
 
 class Meter:
