@@ -27,7 +27,7 @@ def main() -> None:
     args = parser.parse_args()
 
     p = params.load(args.params, SECTION, PARAMS)
-    environment.require(args.params, "numpy")
+    environment.require(args.params, "numpy", "scipy")
     scored = run.score_run(list(splits.read(args.squad)), Answers.read(args.answers), p)
 
     with new_folder(args.plots) as folder:

@@ -22,7 +22,7 @@ SECTIONS = {
     "environment.datasets": {"download"},
     "environment.numpy": {"calibrate", "postprocess", "score"},
     "environment.orjson": {"postprocess"},
-    "environment.scipy": {"calibrate"},
+    "environment.scipy": {"calibrate", "score"},
     "environment.pyarrow": {"download", "postprocess"} | FEATURIZE | PREDICT,
     "environment.tokenizers": FEATURIZE,
     "environment.torch": {"train"} | PREDICT,

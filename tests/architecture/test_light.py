@@ -15,7 +15,7 @@ HEAVY = {"torch", "transformers", "evaluate", "datasets", "safetensors", "huggin
 LIGHT = {
     "stages.calibrate": HEAVY | {"tokenizers"},
     "stages.postprocess": HEAVY | {"tokenizers", "scipy"},
-    "stages.score": HEAVY | {"tokenizers", "scipy"},
+    "stages.score": HEAVY | {"tokenizers"},
     "stages.featurize": HEAVY,
     "spanline.cli.main": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.walkthrough.entities": HEAVY,

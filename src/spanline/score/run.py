@@ -16,6 +16,7 @@ from spanline.score.params import ScoreParams
 from spanline.score.probability_quality import Flags, Floats, brier_score, expected_calibration_error
 from spanline.squad_v2 import curves
 from spanline.squad_v2.scores import QuestionScore, refuse_other_qids
+from spanline.statistics.clusters import MIN_CLUSTERS
 
 
 @dataclass(frozen=True)
@@ -93,7 +94,12 @@ def summary(scored: Scored) -> str:
     lines = [slices.table(scored.slices), report.summary(scored.sections)]
     if "f1_low" in interval:
         bounds = (f"{key} {interval[f'{key}_low']:.2f} to {interval[f'{key}_high']:.2f}" for key in ("exact", "f1"))
-        lines.append(f"{'95 % interval':<22} {', '.join(bounds)}, over {interval['articles']:,} articles")
+        lines.append(
+            f"{'95 % interval':<22} {', '.join(bounds)}, on new articles like the {interval['articles']:,} here"
+        )
+    else:
+        few = f"of {interval['articles']:,} articles; fewer than {MIN_CLUSTERS} do not tell how articles differ"
+        lines.append(f"{'95 % interval':<22} none {few}")
     numbers = f"Brier score {quality['brier_score']:.4f}, calibration error {quality['expected_calibration_error']:.4f}"
     lines.append(f"{'no-answer probability':<22} {numbers}")
     return "\n".join(lines)

@@ -57,20 +57,36 @@ def test_slices_are_of_the_answers_as_written() -> None:
     assert rows["answerable: no"].exact == 100.0
 
 
-def test_slices_and_intervals_are_taken_at_the_applied_threshold() -> None:
+def test_slices_are_taken_at_the_applied_threshold() -> None:
     """`c` is answered at 0.5, and right; at 0 its answer would be "", and so would it be at any lower threshold."""
     changed = {"predictions": {**ANSWERS.predictions, "c": "Wend"}, "score_diff": {**ANSWERS.score_diff, "c": 0.25}}
     scored = run.score_run(EXAMPLES, dataclasses.replace(ANSWERS, **changed), PARAMS)
     assert {row.slice: row for row in scored.slices}["features: 2"] == ("features: 2", 1, 100.0, 100.0)
-    interval = scored.sections["intervals_95_percent"]
-    assert (interval["exact_low"], interval["f1_low"], interval["HasAns_f1_low"]) == (100.0, 100.0, 100.0)
     assert scored.sections["at_threshold_0"]["exact"] == pytest.approx(100 * 2 / 3)
 
 
 def test_summary_names_interval_and_probability() -> None:
     lines = run.summary(run.score_run(EXAMPLES, ANSWERS, PARAMS)).splitlines()
-    assert lines[-2] == "95 % interval          exact 0.00 to 100.00, f1 0.00 to 100.00, over 2 articles"
+    few = "none of 2 articles; fewer than 10 do not tell how articles differ"
+    assert lines[-2] == f"95 % interval          {few}"
     assert lines[-1] == "no-answer probability  Brier score 0.1042, calibration error 0.2500"
+
+
+def many_articles() -> tuple[list[Example], Answers]:
+    """The three questions in each of 12 articles; `c` is answered at 0.5, and right, but at 0 it is ""."""
+    examples = [dataclasses.replace(e, id=f"{e.id}{n}", title=f"{n}") for n in range(12) for e in EXAMPLES]
+    changed = {"predictions": {**ANSWERS.predictions, "c": "Wend"}, "score_diff": {**ANSWERS.score_diff, "c": 0.25}}
+    columns = {k: v for k, v in (vars(ANSWERS) | changed).items() if isinstance(v, dict)}
+    wide = {name: {f"{qid}{n}": column[qid] for n in range(12) for qid in "abc"} for name, column in columns.items()}
+    return examples, dataclasses.replace(ANSWERS, **wide)
+
+
+def test_intervals_are_taken_at_the_applied_threshold() -> None:
+    scored = run.score_run(*many_articles(), PARAMS)
+    interval = scored.sections["intervals_95_percent"]
+    assert (interval["exact_low"], interval["f1_low"], interval["HasAns_f1_low"]) == (100.0, 100.0, 100.0)
+    line = "95 % interval          exact 100.00 to 100.00, f1 100.00 to 100.00, on new articles like the 12 here"
+    assert run.summary(scored).splitlines()[-2] == line
 
 
 @pytest.mark.parametrize("kept", [["a", "c"], ["b"]])
