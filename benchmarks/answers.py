@@ -25,10 +25,10 @@ from typing import Any
 
 import datasets
 import numpy as np
-import yaml
 
 from benchmarks import machine, plain, usual_postprocess
 from spanline.common import params
+from spanline.common.params import read_yaml
 from spanline.dataset import splits
 from spanline.no_answer.calibration import Calibration
 from spanline.postprocess import run
@@ -313,7 +313,7 @@ def _main_seconds(project: Path, stage: str) -> float:
 
 def _stage_command(project: Path, stage: str) -> list[str]:
     """python -m stages.NAME and its arguments."""
-    stages = yaml.safe_load((project / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+    stages = read_yaml(project / "dvc.yaml")["stages"]
     command = shlex.split(stages[stage]["cmd"])
     assert command[:3] == ["python", "-m", f"stages.{stage}"]
     return command

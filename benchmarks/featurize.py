@@ -17,10 +17,10 @@ from pathlib import Path
 from typing import Any
 
 import pyarrow as pa
-import yaml
 
 from benchmarks import machine
 from benchmarks.machine import Usage
+from spanline.common.params import read_yaml
 from spanline.dataset import splits
 from spanline.download import formats
 from spanline.storage import features
@@ -73,7 +73,7 @@ def _splits(args: argparse.Namespace, folder: Path) -> Any:
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:
-    section = yaml.safe_load(args.params.read_text(encoding="utf-8"))["featurize"]
+    section = read_yaml(args.params)["featurize"]
     lengths = ["--max-length", str(section["max_length"]), "--doc-stride", str(section["doc_stride"])]
     num_proc = ["--num-proc", str(args.num_proc)] if args.num_proc else []
     python, checkpoint = [sys.executable, "-m"], args.checkpoint

@@ -105,8 +105,7 @@ def run(experiment: Experiment, gpu: Gpu, root: Path, folder: Path) -> bool:
     """Run it in a clone under `folder` and fetch its result to `root`; whether it went well. The log stays beside."""
     clone, log = folder / experiment.name, folder / f"{experiment.name}.log"
     shutil.rmtree(clone, ignore_errors=True)
-    # PYTHONPATH: the commit's modules, not those of the clone that pip installed as editable
-    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpu.index, "PYTHONPATH": "src"}
+    environment = {**os.environ, "CUDA_VISIBLE_DEVICES": gpu.index}
     console.say(f"{experiment.name}: starts on GPU {gpu.index}; its output: {log}")
     with log.open("w", encoding="utf-8") as output:
         for command in _commands(experiment, root, clone):

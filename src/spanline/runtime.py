@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, TypeVar
+from typing import Annotated, ClassVar, TypeVar
 
 from pydantic import Field
 
@@ -17,6 +17,8 @@ Result = TypeVar("Result")
 
 class Runtime(Section):
     """How a stage runs on this machine; the bytes it writes do not depend on any of these."""
+
+    tracked: ClassVar[bool] = False
 
     workers: Annotated[int, Field(ge=0)]  # processes, threads or batches at a time; 0 = one per core
     device: str  # auto, cpu, cuda, cuda:1, mps

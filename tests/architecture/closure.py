@@ -9,9 +9,10 @@ from tests.paths import ROOT
 
 
 def closure(script: Path) -> set[str]:
-    """Paths from the root, of `script` and of every file under src/ that it imports, imports in functions included."""
+    """Paths from the root, of `script`, of its package's __init__.py, which runs before it, and of every file under
+    src/ that they import, imports in functions included."""
     found: set[Path] = set()
-    queue = [script]
+    queue = [script, script.parent / "__init__.py"]
     while queue:
         path = queue.pop()
         if path not in found:

@@ -9,19 +9,19 @@ import shlex
 from typing import Any
 
 import pytest
-import yaml
 
 from spanline.common.params import Section
 from spanline.runtime import Runtime
 from spanline.search.params import AnswerSearchParams
 from tests.architecture.closure import closure, named_shortly, rooms
 from tests.architecture.stages import SCRIPTS, SECTIONS
+from tests.make import yaml_text
 from tests.make.project import PLOTS
 from tests.paths import ROOT
 from tests.pipeline.workspace import STAGES
 
-DVC: dict[str, dict[str, Any]] = yaml.safe_load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
-PARAMS: dict[str, Any] = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+DVC: dict[str, dict[str, Any]] = yaml_text.load((ROOT / "dvc.yaml").read_text(encoding="utf-8"))["stages"]
+PARAMS: dict[str, Any] = yaml_text.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
 DATA_PATH = re.compile(r"(?:data|metrics)/\S+")
 
 

@@ -7,10 +7,10 @@ import shutil
 from pathlib import Path
 
 import pytest
-import yaml
 
 from spanline import preset
 from tests.architecture.stages import SCRIPTS
+from tests.make import yaml_text
 from tests.paths import ROOT
 
 PRESETS = sorted((ROOT / "presets").glob("*.yaml"))
@@ -22,8 +22,8 @@ def test_a_preset_is_nothing_but_differences_and_every_stage_accepts_it(path: Pa
     shutil.copy(ROOT / "params.yaml", params)
     preset.apply(path, params)
     assert preset.apply(path, params) == []
-    content = yaml.safe_load(params.read_text(encoding="utf-8"))
-    assert content != yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    content = yaml_text.load(params.read_text(encoding="utf-8"))
+    assert content != yaml_text.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
     assert params.read_text(encoding="utf-8").count("#") == (ROOT / "params.yaml").read_text(encoding="utf-8").count(
         "#"
     )

@@ -11,10 +11,10 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
 from spanline.common import files
 from spanline.model import span_model
+from tests.make import yaml_text
 from tests.make.checkpoint import make_checkpoint
 from tests.make.features import make_features, write_features
 from tests.paths import ROOT
@@ -42,7 +42,7 @@ def make_project(folder: Path) -> Path:
 def write_params(folder: Path, workers: int = 1, **changes: Any) -> None:
     content = {**PARAMS, "predict": {**PARAMS["predict"], **changes}}
     content["runtime"] = {**PARAMS["runtime"], "workers": workers}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    (folder / "params.yaml").write_text(yaml_text.dump(content))
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -13,7 +13,6 @@ from typing import Any
 
 import numpy as np
 import pyarrow as pa
-import yaml
 from tokenizers import Encoding, Tokenizer, models, normalizers, pre_tokenizers, processors, trainers
 
 from spanline.common import console, files
@@ -28,6 +27,7 @@ from spanline.storage import features, logits, shards
 from spanline.storage.features import Features
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged, bounds_of
+from tests.make import yaml_text
 from tests.paths import ROOT, TINY
 
 FEATURIZE: dict[str, Any] = {
@@ -230,7 +230,7 @@ def make_project(folder: Path, given: list[Example] | None = None) -> Features:
 
 def write_params(folder: Path, **sections: Any) -> None:
     """params.yaml as the cheap stages need it, these keys of these sections changed."""
-    names = yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))["environment"]
+    names = yaml_text.load((ROOT / "params.yaml").read_text(encoding="utf-8"))["environment"]
     content: dict[str, Any] = {
         "featurize": FEATURIZE,
         "answer_search": {"max_answer_length": 60, "max_context": False, "top_n": None},
@@ -241,7 +241,7 @@ def write_params(folder: Path, **sections: Any) -> None:
         "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e9, "checkpoint_every_min": 1.0},
     }
     content = {name: {**section, **sections.get(name, {})} for name, section in content.items()}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    (folder / "params.yaml").write_text(yaml_text.dump(content))
 
 
 def run_stage(folder: Path, stage: str, *options: str) -> tuple[int, list[str]]:

@@ -12,8 +12,8 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-import yaml
 
+from tests.make import yaml_text
 from tests.make.checkpoint import make_checkpoint
 from tests.make.features import make_features, write_features
 from tests.paths import ROOT
@@ -78,7 +78,7 @@ def make_project(inputs: Path, folder: Path) -> Path:
 def write_params(folder: Path, every_min: float = 1e9, **changes: Any) -> None:
     runtime = {**RUNTIME, "checkpoint_every_min": every_min}
     content = {"environment": LIBRARIES, "train": {**PARAMS, "epochs": 40, **changes}, "runtime": runtime}
-    (folder / "params.yaml").write_text(yaml.safe_dump(content))
+    (folder / "params.yaml").write_text(yaml_text.dump(content))
 
 
 def start(folder: Path) -> subprocess.Popen[str]:

@@ -8,10 +8,10 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from spanline.ask.answerer import load
 from spanline.common.files import sha256
+from tests.make import yaml_text
 from tests.pipeline.workspace import Workspace
 
 SPLIT = "data/squad/validation.parquet"
@@ -54,7 +54,7 @@ def test_a_release_is_whole_says_how_it_was_made_and_comes_out_the_same(workspac
     for section in ("Use it", "Scores", "Data", "Training", "Limits", "Licences", "Reproduce it"):
         assert f"\n## {section}\n" in card
     assert str(workspace.root) not in card
-    front = yaml.safe_load(card.split("---\n")[1])
+    front = yaml_text.load(card.split("---\n")[1])
     assert front["license"] == "mit"
     assert front["pipeline_tag"] == "question-answering"
     metrics = front["model-index"][0]["results"][0]["metrics"]

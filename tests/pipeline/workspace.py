@@ -10,9 +10,8 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
-import yaml
-
 from spanline.common.files import sha256
+from tests.make import yaml_text
 from tests.paths import ROOT
 
 STAGES = (
@@ -36,9 +35,10 @@ class Workspace:
 
     root: Path
 
-    def run(self, *command: str, check: bool = True) -> subprocess.CompletedProcess[str]:
-        """A command in the clone, with the clone's own code and this Python's programs."""
-        done = subprocess.run(command, cwd=self.root, env=self.environment(), capture_output=True, text=True)
+    def run(self, *command: str, check: bool = True, **environ: str) -> subprocess.CompletedProcess[str]:
+        """A command in the clone, with this Python's programs and, where it asks for them, the clone's modules."""
+        environ = {**self.environment(), **environ}
+        done = subprocess.run(command, cwd=self.root, env=environ, capture_output=True, text=True)
         assert not check or done.returncode == 0, f"{' '.join(command)}\n{done.stdout}\n{done.stderr}"
         return done
 
@@ -61,14 +61,14 @@ class Workspace:
     def set_param(self, key: str, value: Any) -> None:
         """Change one leaf of params.yaml, as `section.key`."""
         path = self.root / "params.yaml"
-        content = yaml.safe_load(path.read_text(encoding="utf-8"))
+        content = yaml_text.load(path.read_text(encoding="utf-8"))
         *sections, leaf = key.split(".")
         inner = content
         for section in sections:
             inner = inner[section]
         assert leaf in inner, f"params.yaml has no {key}"
         inner[leaf] = value
-        path.write_text(yaml.safe_dump(content, sort_keys=False), encoding="utf-8")
+        path.write_text(yaml_text.dump(content), encoding="utf-8")
 
     def commit(self, message: str) -> None:
         """Everything that git sees."""

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from spanline import checkpoint
 from spanline.common import params
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
+from tests.make import yaml_text
 from tests.paths import ROOT
 
 PINS = {
@@ -156,7 +156,7 @@ def test_package_of_another_version(tmp_path: Path) -> None:
 
 def run(tmp_path: Path, content: dict[str, Any], *, trace: bool = False) -> subprocess.CompletedProcess[str]:
     path = tmp_path / "params.yaml"
-    path.write_text(yaml.safe_dump({"checkpoint": content}), encoding="utf-8")
+    path.write_text(yaml_text.dump({"checkpoint": content}), encoding="utf-8")
     options = ["-X", "importtime"] if trace else []
     command = [sys.executable, *options, "-m", "stages.checkpoint", "--params", str(path)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}

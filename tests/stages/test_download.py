@@ -15,11 +15,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.download import formats
+from tests.make import yaml_text
 from tests.paths import ROOT
 
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
@@ -44,7 +44,7 @@ def write_params(folder: Path, **changes: Any) -> Path:
         "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 5.0, "checkpoint_every_min": 5.0},
     }
     path = folder / "params.yaml"
-    path.write_text(yaml.safe_dump(content), encoding="utf-8")
+    path.write_text(yaml_text.dump(content), encoding="utf-8")
     return path
 
 

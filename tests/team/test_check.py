@@ -9,8 +9,8 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
+from tests.make import yaml_text
 from tests.pipeline.workspace import Workspace
 
 OUTDATED = "error: dvc.lock is out of date; dvc repro --pull, then commit dvc.lock and metrics"
@@ -78,9 +78,9 @@ def delete_metrics(root: Path) -> None:
 
 
 def edit_lock(root: Path, edit: Callable[[dict[str, Any]], None]) -> None:
-    lock = yaml.safe_load((root / "dvc.lock").read_text())
+    lock = yaml_text.load((root / "dvc.lock").read_text())
     edit(lock["stages"])
-    (root / "dvc.lock").write_text(yaml.safe_dump(lock, sort_keys=False))
+    (root / "dvc.lock").write_text(yaml_text.dump(lock))
 
 
 def drop_entry(root: Path) -> None:
@@ -134,11 +134,11 @@ def test_each_kind_of_staleness_is_named(fresh: Workspace, change: Callable[[Pat
 
 def test_an_object_missing_in_a_folder_is_named(fresh: Workspace) -> None:
     """DVC's own `dvc status --cloud` takes the folder's listing as proof of its files."""
-    lock = yaml.safe_load((fresh.root / "dvc.lock").read_text())["stages"]
+    lock = yaml_text.load((fresh.root / "dvc.lock").read_text())["stages"]
     [model] = [out["md5"] for out in lock["train"]["outs"] if out["path"] == "data/model"]
     store = fresh.root.parent / "store" / "files" / "md5"
     listing = store / model[:2] / model[2:]
-    [oid] = [entry["md5"] for entry in yaml.safe_load(listing.read_text()) if entry["relpath"] == "model.safetensors"]
+    [oid] = [entry["md5"] for entry in yaml_text.load(listing.read_text()) if entry["relpath"] == "model.safetensors"]
     for path, line in (
         (store / oid[:2] / oid[2:], f"data/model/model.safetensors: {oid} is not on the remote"),
         (listing, f"data/model: {model} is not on the remote"),

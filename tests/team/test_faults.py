@@ -17,8 +17,8 @@ from contextlib import AbstractContextManager
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.make import yaml_text
 from tests.paths import ROOT
 from tests.pipeline.workspace import Workspace
 from tests.team import servers
@@ -53,7 +53,7 @@ def succeed(workspace: Workspace, *command: str, **environment: str) -> str:
 
 def object_path(workspace: Workspace, folder: Path) -> Path:
     """Where a cache or remote in `folder` keeps the model's weights."""
-    lock = yaml.safe_load((workspace.root / "dvc.lock").read_text())["stages"]
+    lock = yaml_text.load((workspace.root / "dvc.lock").read_text())["stages"]
     [listing] = [out["md5"] for out in lock["train"]["outs"] if out["path"] == "data/model"]
     entries = json.loads((folder / "files" / "md5" / listing[:2] / listing[2:]).read_text())
     [oid] = [entry["md5"] for entry in entries if entry["relpath"] == "model.safetensors"]

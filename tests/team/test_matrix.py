@@ -13,11 +13,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 from dvc.repo import Repo
 
 from tests.architecture.closure import closure
 from tests.architecture.stages import FEATURIZE, PREDICT, SECTIONS
+from tests.make import yaml_text
 from tests.paths import ROOT
 from tests.pipeline.workspace import STAGES, Workspace
 
@@ -69,7 +69,7 @@ def leaves(section: dict[str, Any], prefix: str = "") -> Iterator[str]:
             yield f"{prefix}{key}"
 
 
-PARAMS = list(leaves(yaml.safe_load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
+PARAMS = list(leaves(yaml_text.load((ROOT / "params.yaml").read_text(encoding="utf-8"))))
 # An empty __init__.py is no module: once it holds something, it is one of the room's, and closure() counts it.
 MODULES = sorted(
     str(p.relative_to(ROOT)) for f in ("src/spanline", "stages") for p in (ROOT / f).rglob("*.py") if p.stat().st_size

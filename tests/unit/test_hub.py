@@ -16,11 +16,11 @@ from pathlib import Path
 from typing import Any
 
 import pytest
-import yaml
 
 from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.download import formats
+from tests.make import yaml_text
 from tests.paths import ROOT
 
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
@@ -142,7 +142,7 @@ def run(stage: str, section: dict[str, Any], folder: Path, env: dict[str, str]) 
         "environment": {name: version(name) for name in ("pyarrow", "datasets")},
         "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 5.0, "checkpoint_every_min": 5.0},
     }
-    (folder / "params.yaml").write_text(yaml.safe_dump(content), encoding="utf-8")
+    (folder / "params.yaml").write_text(yaml_text.dump(content), encoding="utf-8")
     command = [sys.executable, "-m", f"stages.{stage}", "--params", str(folder / "params.yaml")]
     done = subprocess.run(
         [*command, "--out", str(folder / "out")],

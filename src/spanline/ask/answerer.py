@@ -364,6 +364,8 @@ def _groups(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
 
 
 def _evaluated(folder: Path, params: str | Path | None, calibration: str | Path | None) -> Evaluated | None:
+    if not (folder / answering.ANSWERING).is_file():
+        answering.refuse_other_code(folder)
     if params is not None and calibration is not None:
         return answering.of_project(Path(params), Path(calibration))
     if params is not None or calibration is not None:

@@ -10,6 +10,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import spanline
 from spanline.common.errors import SpanlineError
 from spanline.common.files import read_json
 from spanline.common.params import Section, check, read_yaml
@@ -40,6 +41,19 @@ class Evaluated:
     def threshold(self) -> float:
         """The threshold (logits) that the scored answers were cut at; SpanlineError if there is none."""
         return applied_threshold(self.postprocess, self.calibration)
+
+
+def refuse_other_code(path: Path) -> None:
+    """SpanlineError when the model or project at `path` lies in a tree of Spanline whose code is not the one that runs.
+
+    Its own code made and scored it. Python may have found another tree's, which pip installed as editable.
+    """
+    ours = Path(str(spanline.__file__))
+    for folder in (path.resolve() / "_").parents:
+        theirs = folder / "src" / "spanline" / "__init__.py"
+        if (folder / "dvc.yaml").is_file() and theirs.is_file() and not theirs.samefile(ours):
+            what = f"has its own code, and here runs that of {ours.parent}"
+            raise SpanlineError(folder, what, f"set PYTHONPATH={folder / 'src'} and start it again")
 
 
 def of_project(params: Path, calibration: Path) -> Evaluated:

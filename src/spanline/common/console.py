@@ -10,6 +10,7 @@ import os
 import sys
 import time
 from collections.abc import Callable
+from pathlib import Path
 
 from spanline.common.errors import SpanlineError
 
@@ -20,11 +21,23 @@ def say(text: str) -> None:
         print(text, file=sys.stderr, flush=True)
 
 
+# Functions that raise SpanlineError when a result must not count: of a stage, stages/__init__.py puts them here.
+last_checks: list[Callable[[], None]] = []
+
+
+def check() -> None:
+    """The last checks, before something is thrown away that a repeated run would want, and at the end."""
+    for last_check in last_checks:
+        last_check()
+
+
 def run(main: Callable[[], None]) -> None:
     """Run a stage's `main`; a SpanlineError or a full disk ends in one line and exit 1, Ctrl-C in exit 130."""
     started = time.monotonic()
     try:
+        _refuse_path(main)
         main()
+        check()
     except SpanlineError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
     except OSError as error:
@@ -33,6 +46,15 @@ def run(main: Callable[[], None]) -> None:
         say("interrupted")
         sys.exit(130)
     say(f"done in {duration(time.monotonic() - started)}")
+
+
+def _refuse_path(main: Callable[[], None]) -> None:
+    """`python stages/score.py` would find some other folder's `spanline`: a program is started by its module's name."""
+    names = getattr(main, "__globals__", {})
+    if "__file__" in names and names.get("__name__") == "__main__" and names.get("__spec__") is None:
+        path = Path(names["__file__"])
+        what = "was started by its path, so that it may run another folder's code"
+        raise SpanlineError(path, what, f"start it from the root: python -m {path.parent.name}.{path.stem}")
 
 
 def _os_error_line(error: OSError) -> str:

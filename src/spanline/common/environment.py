@@ -7,7 +7,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 
 from spanline.common.errors import SpanlineError
-from spanline.common.params import read_yaml
+from spanline.common.params import read_yaml, remember
 
 
 def require(path: Path, *packages: str) -> None:
@@ -19,6 +19,7 @@ def require(path: Path, *packages: str) -> None:
     for package in packages:
         if package not in wanted:
             raise SpanlineError(path, f"'environment.{package}' is missing", f"add it, as in {package}: '1.2.3'")
+        remember(path, f"environment.{package}", wanted[package])
         _compare(path, package, str(wanted[package]))
 
 

@@ -20,7 +20,7 @@ from typing import Any
 import pyarrow as pa
 import torch
 
-from spanline.common.console import say
+from spanline.common.console import check, say
 from spanline.common.files import new_file, sha256, to_json
 from spanline.common.params import Section
 from spanline.storage.shards import Manifest
@@ -42,10 +42,12 @@ def key(params: Section, features: Manifest, checkpoint: Path, **others: str) ->
 
 
 def code_hashes() -> dict[str, str]:
-    """SHA-256 of the source of every module of this project that the process has imported."""
+    """SHA-256 of the source of every module of this project that the process has imported: of the text that it runs,
+    where the loader knows it (stages/__init__.py), for the file may have been edited since."""
     modules = {name: getattr(module, "__file__", None) for name, module in sys.modules.items()}
     ours = {name: file for name, file in modules.items() if file and name.split(".")[0] == "spanline"}
-    return {name: sha256(Path(file)) for name, file in sorted(ours.items())}
+    loaders = {name: getattr(sys.modules[name], "__loader__", None) for name in ours}
+    return {name: getattr(loaders[name], "sha256", None) or sha256(Path(file)) for name, file in sorted(ours.items())}
 
 
 def save(folder: Path, step: int, state: Mapping[str, Any]) -> None:
@@ -89,7 +91,8 @@ def load_table(folder: Path, number: int) -> pa.Table | None:
 
 
 def remove(folder: Path) -> None:
-    """After success: the folder goes, and its parents as far as they are empty."""
+    """After success, which the last checks decide: the folder goes, and its parents as far as they are empty."""
+    check()
     shutil.rmtree(folder, ignore_errors=True)
     with suppress(OSError):  # another run's folder is in there
         folder.parent.rmdir()
