@@ -2,7 +2,7 @@
 
 A line of the list is a name and what `dvc exp run` is told: `fast -S train.learning_rate=3.0e-4`. Each experiment runs
 in a clone of its own of the last commit, with this clone's cache, and comes back as `dvc exp show` lists it. DVC's own
-queue gives every worker the same GPUs and runs what the installed package holds, not the commit's src/.
+queue gives every worker the same GPUs.
 
 A GPU is free when no run of this tool, by whomever on this machine, has it. Exit 1 when an experiment failed.
 """
