@@ -1,7 +1,7 @@
-"""The command `spanline`: `ask` a model, make a `release` of it, `push` a release to a model hub.
+"""The command `spanline`: `ask` a model, `compare` two, make a `release` of one, `push` a release to a model hub.
 
 Exit codes: 0 done; 1 a mistake, one line on stderr; 2 wrong options; 3 (`ask` with one question) the answer is that
-there is none; 130 interrupted; 141 the reader of the output went away.
+there is none; 4 (`compare --fail-on-regression`) B is worse; 130 interrupted; 141 the reader of the output went away.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from spanline.cli import ask, release
+from spanline.cli import ask, compare, release
 from spanline.common import console
 
 READER_GONE = 141
@@ -20,8 +20,12 @@ READER_GONE = 141
 def main() -> None:
     """Parse, and run the subcommand."""
     parser = argparse.ArgumentParser(prog="spanline", description=str(__doc__).partition("\n")[0])
-    subcommands = parser.add_subparsers(required=True, metavar="ask | release | push")
+    subcommands = parser.add_subparsers(required=True, metavar="ask | compare | summary | release | push")
     ask.add_ask(subcommands.add_parser("ask", help="answer questions", description=ask.run.__doc__))
+    description = compare.run_compare.__doc__
+    compare.add_compare(subcommands.add_parser("compare", help="is B better than A?", description=description))
+    description = compare.run_summary.__doc__
+    compare.add_summary(subcommands.add_parser("summary", help="a table of runs", description=description))
     description = release.run_release.__doc__
     release.add_release(subcommands.add_parser("release", help="make a folder for others", description=description))
     description = release.run_push.__doc__

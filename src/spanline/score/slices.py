@@ -49,15 +49,21 @@ def slices(
     examples: Sequence[Example], scores: Mapping[str, QuestionScore], num_features: Mapping[str, int]
 ) -> list[Slice]:
     """A row for every slice that has questions, in a fixed order. `scores`: (exact, f1) by qid, 0..1."""
-    rows: list[Slice] = []
+    found = members(examples, num_features).items()
+    return [_slice(name, [scores[examples[number].id] for number in numbers]) for name, numbers in found]
+
+
+def members(examples: Sequence[Example], num_features: Mapping[str, int] | None) -> dict[str, list[int]]:
+    """The numbers of the examples in every slice that has some, in a fixed order; without `num_features` none by it."""
+    found: dict[str, list[int]] = {}
     for name, values, value_of in _slicings(examples, num_features):
-        members: dict[str, list[QuestionScore]] = {value: [] for value in values}
-        for example in examples:
+        of_value: dict[str, list[int]] = {value: [] for value in values}
+        for number, example in enumerate(examples):
             value = value_of(example)
             if value is not None:
-                members[value].append(scores[example.id])
-        rows += [_slice(f"{name}: {value}", pairs) for value, pairs in members.items() if pairs]
-    return rows
+                of_value[value].append(number)
+        found |= {f"{name}: {value}": numbers for value, numbers in of_value.items() if numbers}
+    return found
 
 
 def _slice(name: str, scores: Sequence[QuestionScore]) -> Slice:
@@ -69,14 +75,15 @@ def _slice(name: str, scores: Sequence[QuestionScore]) -> Slice:
 Slicing = tuple[str, Sequence[str], Callable[[Example], str | None]]  # name, its values in order, an example's value
 
 
-def _slicings(examples: Iterable[Example], num_features: Mapping[str, int]) -> list[Slicing]:
+def _slicings(examples: Iterable[Example], num_features: Mapping[str, int] | None) -> list[Slicing]:
+    counts = num_features or {}
     context_words = {context: len(context.split()) for context in {example.context for example in examples}}
     return [
         ("answerable", ("yes", "no"), lambda example: "yes" if example.is_answerable else "no"),
         ("question word", _QUESTION_WORDS, lambda example: question_word(example.question)),
         _binned("gold answer words", _ANSWER_WORDS, _gold_answer_words),
         _binned("context words", _CONTEXT_WORDS, lambda example: context_words[example.context]),
-        _binned("features", _NUM_FEATURES, lambda example: num_features[example.id]),
+        _binned("features", _NUM_FEATURES, lambda example: counts[example.id] if counts else None),
         ("answer position", _POSITIONS, _answer_position),
     ]
 
