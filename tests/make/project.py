@@ -181,7 +181,7 @@ def encoded(
     return Encoded(
         ids=pa.array([f"q{number}" for number in range(count)], pa.string()),
         questions=ragged([np.full(length, 7) for length in questions], np.uint32),
-        contexts=EncodedTexts(ids, starts, ends),
+        contexts=EncodedTexts(ids, starts, ends, np.zeros(count, np.int64)),
         context_of=np.arange(count),
         answer_starts=spans[:, 0],
         answer_ends=spans[:, 1],

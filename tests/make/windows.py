@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterable
 from dataclasses import dataclass
 from itertools import pairwise
 from random import Random
@@ -75,10 +76,18 @@ def answer(generator: Random, row: list[tuple[int, int]]) -> tuple[int, int]:
     return start, generator.randint(start + 1, min(start + 6, length))
 
 
+def covered(answer: tuple[int, int], tokens: Iterable[tuple[int, int]]) -> tuple[int, int]:
+    """The answer without the characters at its ends that no token covers; (-1, -1) where that leaves nothing."""
+    owned = {character for start, end in tokens for character in range(start, end)}
+    left = [character for character in range(*answer) if character in owned]
+    return (left[0], left[-1] + 1) if left else (-1, -1)
+
+
 def usual_label(
     shown: list[tuple[int, int]], answer: tuple[int, int], context_start: int, null: int
 ) -> tuple[int, int]:
-    """The strided labelling of run_qa as a plain loop, kept inside the context tokens; a swapped pair is put right."""
+    """The strided labelling of run_qa as a plain loop, kept inside the context tokens; its end is the last token that
+    starts before the answer's end."""
     start_char, end_char = answer
     if start_char < 0 or not shown or shown[0][0] > start_char or shown[-1][1] < end_char:
         return null, null
@@ -86,10 +95,9 @@ def usual_label(
     while start < len(shown) and shown[start][0] <= start_char:
         start += 1
     end = len(shown) - 1
-    while end >= 0 and shown[end][1] >= end_char:
+    while shown[end][0] >= end_char:
         end -= 1
-    first, last = start - 1, end + 1
-    return context_start + min(first, last), context_start + max(first, last)
+    return context_start + start - 1, context_start + end
 
 
 def rows_of_examples(data: Features) -> list[range]:

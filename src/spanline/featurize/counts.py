@@ -22,6 +22,8 @@ COUNTS = (
     "features_with_answer",
     "answers_in_no_feature",
     "answers_widened",
+    "answers_narrowed",
+    "characters_in_no_token",
 )
 
 
@@ -40,20 +42,24 @@ def count(encoded: Encoded, features: Features) -> tuple[Counter[str], list[str]
         questions_with_several_features=int((features.window == 1).sum()),
         answerable=int(is_answerable.sum()),
         features_with_answer=int(is_labelled.sum()),
-        answers_widened=_num_widened(encoded, features, np.flatnonzero(is_labelled), example_of),
+        characters_in_no_token=int(encoded.contexts.num_uncovered[encoded.context_of].sum()),
     )
+    counts += _label_counts(encoded, features, np.flatnonzero(is_labelled), example_of)
     return counts, encoded.ids.filter(pa.array(is_answerable & ~is_found)).to_pylist()
 
 
-def _num_widened(encoded: Encoded, features: Features, labelled: Array, example_of: Array) -> int:
+def _label_counts(encoded: Encoded, features: Features, labelled: Array, example_of: Array) -> Counter[str]:
     """Answers whose label covers more than the gold text, because a gold end falls inside a token ("Japan" in
-    "Japanese"). `labelled`: the rows of features with a label; `example_of`: the example of each feature."""
+    "Japanese"); and those whose label covers less, because the gold text has a character at its end that belongs to no
+    token. `labelled`: the rows of features with a label; `example_of`: the example of each feature."""
     rows = labelled[np.unique(example_of[labelled], return_index=True)[1]]  # the first labelled feature of each example
     start_char = _at_token(features.offset_starts, rows, features.start_position[rows], features)
     end_char = _at_token(features.offset_ends, rows, features.end_position[rows], features)
-    example = example_of[rows]
-    is_wider = (start_char != encoded.answer_starts[example]) | (end_char != encoded.answer_ends[example])
-    return int(is_wider.sum())
+    gold_start, gold_end = encoded.answer_starts[example_of[rows]], encoded.answer_ends[example_of[rows]]
+    return Counter(
+        answers_widened=int(((start_char < gold_start) | (end_char > gold_end)).sum()),
+        answers_narrowed=int(((start_char > gold_start) | (end_char < gold_end)).sum()),
+    )
 
 
 def _at_token(offsets: Ragged, rows: Array, position: Array, features: Features) -> Array:

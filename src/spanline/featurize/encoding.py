@@ -10,6 +10,7 @@ import pyarrow as pa
 import pyarrow.compute as pc
 
 from spanline.common.errors import SpanlineError
+from spanline.dataset.records import WHITESPACE
 from spanline.dataset.splits import from_rows
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.reference import cut_by_tokenizer
@@ -45,17 +46,31 @@ def encode(questions: pa.Table, tokenizer: PairTokenizer, params: FeaturizeParam
 
 
 def _first_answers(answers: pa.StructArray) -> tuple[Array, Array]:
-    """(E,) characters where each question's first gold answer, the one that training uses, starts and ends; -1 and -1
-    for an unanswerable question."""
-    texts, starts = answers.flatten()
-    has = pc.list_value_length(texts).to_numpy(zero_copy_only=False) > 0
-    of_texts, of_starts = (part.offsets.to_numpy()[:-1][has] for part in (texts, starts))
-    first = starts.values.take(pa.array(of_starts)).to_numpy().astype(np.int64)
-    length = pc.utf8_length(texts.values.take(pa.array(of_texts))).to_numpy(zero_copy_only=False)
+    """(E,) characters where each question's first gold answer, the one that training uses, starts and ends, whitespace
+    at its ends left out; -1 and -1 for an unanswerable question."""
+    starts, ends = gold_answers(answers)
+    has = starts.lengths > 0
     answer_starts = np.full(len(answers), -1, np.int64)
     answer_ends = answer_starts.copy()
-    answer_starts[has], answer_ends[has] = first, first + length
+    first = starts.bounds[:-1][has]
+    answer_starts[has], answer_ends[has] = starts.values[first], ends.values[first]
     return answer_starts, answer_ends
+
+
+def gold_answers(answers: pa.StructArray) -> tuple[Ragged, Ragged]:
+    """(E rows) the characters where all gold answers start and end (exclusive), whitespace at their ends left out."""
+    texts, starts = answers.flatten()
+    starts, texts = (Ragged.from_arrow(pa.chunked_array([starts])), texts.flatten())
+    bare = pc.utf8_ltrim(texts, characters=WHITESPACE)
+    lost = _lengths(texts) - _lengths(bare)
+    first = starts.values + lost
+    length = _lengths(pc.utf8_rtrim(bare, characters=WHITESPACE))
+    return Ragged(first, starts.bounds), Ragged(first + length, starts.bounds)
+
+
+def _lengths(texts: pa.StringArray) -> Array:
+    lengths: Array = pc.utf8_length(texts).to_numpy(zero_copy_only=False).astype(np.int64)
+    return lengths
 
 
 def _refuse_or_count_long(ids: pa.StringArray, questions: Ragged, params: FeaturizeParams) -> int:

@@ -25,24 +25,54 @@ def cut_by_tokenizer(
 ) -> Features:
     """The features of the examples, in order, by the tokenizer's own truncation of the second text."""
     rows: list[dict[str, Any]] = []
-    num_after = len(tokenizer.template.after)
     for example in examples:
         question = tokenizer.cut_question(example.question, max_question_length)
         encodings = tokenizer.windows(question, example.context, max_length, doc_stride)
-        rows += [
-            {"id": example.id, "window": number, **_row(e, example, num_after)} for number, e in enumerate(encodings)
-        ]
-        _mark_max_context(rows[-len(encodings) :], doc_stride)
+        rows += _rows_of_example(example, encodings, tokenizer, doc_stride)
     return _from_rows(rows)
 
 
-def _row(encoding: Encoding, example: Example, num_after: int) -> dict[str, Any]:
+def _rows_of_example(
+    example: Example, encodings: Sequence[Encoding], tokenizer: PairTokenizer, doc_stride: int
+) -> list[dict[str, Any]]:
+    """The features of one example as rows of columns."""
+    shown = [[pair for pair, text in zip(e.offsets, e.sequence_ids, strict=True) if text == 1] for e in encodings]
+    starts = [number * (len(shown[0]) - doc_stride) for number in range(len(shown))]
+    offsets: list[tuple[int, int]] = []  # of all context tokens: of each window what no window before it shows
+    for start, pairs in zip(starts, shown, strict=True):
+        offsets += pairs[len(offsets) - start :]
+    offsets = tokenizer.offsets(example.context, offsets)
+    slices = [(start, start + len(pairs)) for start, pairs in zip(starts, shown, strict=True)]
+    gold = covered_answer(offsets, example)
+    max_context = _max_context(slices)
+    num_after = len(tokenizer.template.after)
+    return [
+        {"id": example.id, "window": number, "max_context": flags, **_row(e, offsets[slice(*part)], gold, num_after)}
+        for number, (e, part, flags) in enumerate(zip(encodings, slices, max_context, strict=True))
+    ]
+
+
+def covered_answer(offsets: Sequence[tuple[int, int]], example: Example) -> tuple[int, int] | None:
+    """The characters of the first gold answer from the first to the last that belongs to a token; None without any."""
+    if not example.answers or not example.answers[0].text.strip():
+        return None
+    gold = example.answers[0]
+    start = gold.start + len(gold.text) - len(gold.text.lstrip())
+    end = start + len(gold.text.strip())
+    touching = [(first, last) for first, last in offsets if first < end and last > start]
+    if not touching:
+        return None
+    return max(start, min(first for first, _ in touching)), min(end, max(last for _, last in touching))
+
+
+def _row(
+    encoding: Encoding, offsets: Sequence[tuple[int, int]], gold: tuple[int, int] | None, num_after: int
+) -> dict[str, Any]:
     """The columns of one feature, but for `max_context`. `num_after` special tokens follow the context."""
     context = [i for i, sequence in enumerate(encoding.sequence_ids) if sequence == 1]
-    offsets = [encoding.offsets[i] for i in context]
     null = null_position(encoding)
     start_of_context = context[0] if context else len(encoding.ids) - num_after
-    start, end = label(offsets, example, start_of_context, null)
+    start, end = label(offsets, gold, start_of_context, null)
     return {
         "input_ids": encoding.ids,
         "token_type_ids": encoding.type_ids,
@@ -62,31 +92,27 @@ def null_position(encoding: Encoding) -> int:
     return next((i for i in special if counts[encoding.ids[i]] == 1), special[0])
 
 
-def label(offsets: list[tuple[int, int]], example: Example, context_start: int, null: int) -> tuple[int, int]:
-    """The usual strided labelling, looked for among the context tokens alone; see `windows._label`."""
-    if not example.answers or not offsets:
+def label(
+    offsets: Sequence[tuple[int, int]], gold: tuple[int, int] | None, context_start: int, null: int
+) -> tuple[int, int]:
+    """The strided labelling among the context tokens of one feature; see `windows._label`."""
+    if gold is None or not offsets or offsets[0][0] > gold[0] or offsets[-1][1] < gold[1]:
         return null, null
-    gold = example.answers[0]
-    if offsets[0][0] > gold.start or offsets[-1][1] < gold.start + len(gold.text):
-        return null, null
-    first = max(i for i, offset in enumerate(offsets) if offset[0] <= gold.start)
-    last = min(i for i, offset in enumerate(offsets) if offset[1] >= gold.start + len(gold.text))
-    return context_start + min(first, last), context_start + max(first, last)
+    first = max(i for i, offset in enumerate(offsets) if offset[0] <= gold[0])
+    last = max(i for i, offset in enumerate(offsets) if offset[0] < gold[1])
+    return context_start + first, context_start + last
 
 
-def _mark_max_context(rows: list[dict[str, Any]], doc_stride: int) -> None:
-    """Add `max_context` to the features of one example, by its definition: (start, end) are their slices' tokens."""
-    lengths = [len(row["offset_starts"]) for row in rows]
-    starts = [number * (lengths[0] - doc_stride) for number in range(len(rows))]
-    slices = [(start, start + length) for start, length in zip(starts, lengths, strict=True)]
-    for number, row in enumerate(rows):
-        row["max_context"] = [_winner(slices, token) == number for token in range(*slices[number])]
-
-
-def _winner(slices: list[tuple[int, int]], token: int) -> int:
-    """The slice that shows the token with most context around it, the earlier one of equals."""
-    around = [min(token - start, end - 1 - token) for start, end in slices]
-    return around.index(max(around))
+def _max_context(slices: Sequence[tuple[int, int]]) -> list[list[bool]]:
+    """The column of each slice (start, end), by its definition: whether it is the slice that shows the token with most
+    context around it, the earlier one of equals."""
+    winner: dict[int, tuple[int, int]] = {}  # token -> the most context around it so far, and in which slice
+    for number, (start, end) in enumerate(slices):
+        for token in range(start, end):
+            around = min(token - start, end - 1 - token)
+            if token not in winner or around > winner[token][0]:
+                winner[token] = around, number
+    return [[winner[token][1] == number for token in range(start, end)] for number, (start, end) in enumerate(slices)]
 
 
 def _from_rows(rows: list[dict[str, Any]]) -> Features:

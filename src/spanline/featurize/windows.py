@@ -130,27 +130,29 @@ def _null_positions(template: Template, question_lengths: Array, context_lengths
 def _label(encoded: Encoded, windows: _Windows, context_start: Array, null: Array) -> tuple[Array, Array]:
     """(N,) first and last answer token of each feature, or the null position where the answer is not wholly inside.
 
-    The usual strided labelling (run_qa's): the last token that starts at or before the answer, the first that ends at
-    or after its end, looked for among the window's context tokens alone. Where one character is several tokens, as in
-    byte-level vocabularies, these two may come out in the wrong order for an answer of one character; they are swapped.
+    Of the window's context tokens the last that starts at or before the answer (as in run_qa), and the last that starts
+    before its end, after characters that belong to no token were left off the answer's ends.
     """
-    first, last = _answer_tokens(encoded)
+    found = answer_tokens(encoded.contexts, encoded.context_of, encoded.answer_starts, encoded.answer_ends)
+    first, last, answer_start, answer_end = (column[windows.example] for column in found)
     begin, stop = windows.begin, windows.begin + windows.length - 1
     base = encoded.contexts.ids.bounds[encoded.context_of[windows.example]]
-    answer_start, answer_end = encoded.answer_starts[windows.example], encoded.answer_ends[windows.example]
-    inside = (answer_start >= 0) & (windows.length > 0)
+    inside = (answer_start < answer_end) & (windows.length > 0)
     starts, ends = encoded.contexts.offset_starts.values, encoded.contexts.offset_ends.values
     rows = np.flatnonzero(inside)
     inside[rows] = starts[(base + begin)[rows]] <= answer_start[rows]
     inside[rows] &= ends[(base + stop)[rows]] >= answer_end[rows]
-    first, last = np.clip(first[windows.example], begin, stop), np.clip(last[windows.example], begin, stop)
-    first, last = np.minimum(first, last), np.maximum(first, last)
     shift = context_start - begin
+    first, last = np.clip(first, begin, stop), np.clip(last, begin, stop)
     return np.where(inside, first + shift, null), np.where(inside, last + shift, null)
 
 
-def _answer_tokens(encoded: Encoded) -> tuple[Array, Array]:
-    """(E,) first and last token of each answer, counted in its context; meaningless for unanswerable ones.
+def answer_tokens(
+    contexts: EncodedTexts, context_of: Array, answer_starts: Array, answer_ends: Array
+) -> tuple[Array, Array, Array, Array]:
+    """(E,) first and last token of each answer, counted in its context, and the characters from its first to its last
+    one that belongs to a token. Where no character does, and for unanswerable questions (-1 to -1), these characters
+    are none (start >= end) and the tokens have no meaning.
 
     Offsets rise within a context, so a binary search finds a token. One search serves all contexts if the characters of
     context number n are counted from n x `characters_per_context` on, which is more than any context has:
@@ -158,17 +160,22 @@ def _answer_tokens(encoded: Encoded) -> tuple[Array, Array]:
         contexts "a bc" and "d e", 10 characters each     starts 0 2 | 10 12      ends 1 4 | 11 13
         the answer "e", characters 2 to 3 of the second   12 to 13 -> the fourth token of all, number 1 in its context
     """
-    contexts = encoded.contexts
     highest = int(contexts.offset_ends.values.max(initial=0))
-    characters_per_context = max(highest, int(encoded.answer_ends.max(initial=0))) + 2
+    characters_per_context = max(highest, int(answer_ends.max(initial=0))) + 2
     shift_of_token = np.repeat(np.arange(len(contexts.ids)), contexts.ids.lengths) * characters_per_context
-    shift_of_answer = encoded.context_of * characters_per_context
-    starts = contexts.offset_starts.values + shift_of_token
-    ends = contexts.offset_ends.values + shift_of_token
-    first_token = contexts.ids.bounds[encoded.context_of]  # of the example's context, among all
-    first = np.searchsorted(starts, shift_of_answer + encoded.answer_starts, side="right") - 1 - first_token
-    last = np.searchsorted(ends, shift_of_answer + encoded.answer_ends, side="left") - first_token
-    return first, last
+    shift = context_of * characters_per_context
+    never = len(contexts.ids) * characters_per_context  # starts and ends of a token behind all others
+    starts = np.append(contexts.offset_starts.values + shift_of_token, never)
+    ends = np.append(contexts.offset_ends.values + shift_of_token, never)
+    start, end = answer_starts + shift, answer_ends + shift
+    before = np.searchsorted(starts, start, side="right") - 1  # the last that starts at or before the answer
+    covers = (before >= contexts.ids.bounds[context_of]) & (ends[before] > start)
+    start = np.where(covers, start, starts[before + 1])
+    first = np.searchsorted(starts, start, side="right") - 1
+    last = np.searchsorted(starts, end, side="left") - 1  # the last that starts before the answer's end
+    end = np.minimum(end, ends[last])
+    base = contexts.ids.bounds[context_of]
+    return first - base, last - base, start - shift, end - shift
 
 
 def _max_context(windows: _Windows, bounds: Array) -> Array:

@@ -45,9 +45,12 @@ class Tokens:
 def tokens(tokenizer: PairTokenizer, text: str, second: str | None = None) -> Tokens:
     """The tokens of a text, or of a pair of texts, with their special tokens; nothing is cut or padded."""
     encoding = tokenizer.tokenizer.encode(text, second)
-    return Tokens(
-        encoding.tokens, encoding.ids, encoding.type_ids, encoding.sequence_ids, encoding.offsets, encoding.word_ids
-    )
+    offsets = list(encoding.offsets)
+    for number, part in enumerate((text,) if second is None else (text, second)):
+        rows = [row for row, sequence in enumerate(encoding.sequence_ids) if sequence == number]
+        for row, pair in zip(rows, tokenizer.offsets(part, [offsets[row] for row in rows]), strict=True):
+            offsets[row] = pair
+    return Tokens(encoding.tokens, encoding.ids, encoding.type_ids, encoding.sequence_ids, offsets, encoding.word_ids)
 
 
 def span_logits(spans: SpanModel, given: Tokens) -> tuple[Array, Array]:

@@ -47,6 +47,8 @@ def test_counts_of_everything_odd(tmp_path: Path) -> None:
         "features_with_answer": int((data.start_position != data.null_position).sum()),
         "answers_in_no_feature": 1,
         "answers_widened": int(label_text(data, rows[1], given[1]) != "lake"),
+        "answers_narrowed": 0,
+        "characters_in_no_token": 0,
         "answers_in_no_feature_ids": ["everything"],
     }
     assert files.read_json(tmp_path / "features" / "manifest.json", "")["counts"] == counts
@@ -60,7 +62,7 @@ def test_widened_answers_are_those_whose_label_is_not_the_gold_text(name: str, t
     pairs = [(gold, rows) for gold, rows in zip(given, rows_of_examples(data), strict=True) if gold.id in labelled]
     texts = {gold.id: label_text(data, rows, gold) for gold, rows in pairs}
     assert counts["answers_widened"] == sum(
-        text != gold.answers[0].text for gold, _ in pairs for text in [texts[gold.id]]
+        text != gold.answers[0].text.strip() for gold, _ in pairs for text in [texts[gold.id]]
     )
     assert counts["answers_widened"] > 0
     assert counts["answers_in_no_feature_ids"] == [e.id for e in given if e.answers and e.id not in labelled]

@@ -16,7 +16,7 @@ from tokenizers import AddedToken, Tokenizer, normalizers, pre_tokenizers
 from spanline.download import formats
 from spanline.featurize import tokenizer
 from spanline.featurize.pieces import cut_at_spaces
-from spanline.featurize.tokenizer import PairTokenizer
+from spanline.featurize.tokenizer import EncodedTexts, PairTokenizer
 from tests.make.project import TOKENIZERS, bert, roberta, save, tiny_examples
 
 # blanks of many kinds, combining marks, letters that change length when lowered, CJK, emoji, added tokens, contractions
@@ -82,15 +82,16 @@ def cut_tokenizer(request: pytest.FixtureRequest, tmp_path_factory: pytest.TempP
 @example(texts=["a  b", "a   b", "a <mask> b", "x<mask> b", "It's 's 've", "a b c a b c", "é b", "A\u0301 B\u0301"])
 @example(texts=["[CLS] a [SEP] b", "</s> a </s>", "日本 a 馆", "a \x00 b", "a . b", "1902 - 1903"])
 def test_encoded_in_pieces_is_encoded_whole(cut_tokenizer: PairTokenizer, texts: list[str]) -> None:
-    whole = tokenizer._encode_whole(cut_tokenizer.tokenizer, texts)
+    whole = cut_tokenizer.whole(texts)
     assert_equal(cut_tokenizer.contexts(pa.array(texts, pa.string())), whole)
-    bare = tokenizer._encode_whole(cut_tokenizer.tokenizer, [text.lstrip() for text in texts])
+    bare = cut_tokenizer.whole([text.lstrip() for text in texts])
     questions = cut_tokenizer.questions(pa.array(texts, pa.string()))
     assert [row.tolist() for row in questions] == [row.tolist() for row in bare.ids]
 
 
-def assert_equal(found: Any, expected: Any) -> None:
-    for name in vars(expected):
+def assert_equal(found: EncodedTexts, expected: EncodedTexts) -> None:
+    assert found.num_uncovered.tolist() == expected.num_uncovered.tolist()
+    for name in ("ids", "offset_starts", "offset_ends"):
         one, other = getattr(found, name), getattr(expected, name)
         np.testing.assert_array_equal(one.values, other.values)
         np.testing.assert_array_equal(one.bounds, other.bounds)
@@ -100,7 +101,7 @@ def assert_equal(found: Any, expected: Any) -> None:
 def test_what_is_forgotten_is_encoded_again(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     found = PairTokenizer(save(bert(), tmp_path))
     texts = [gold.context for gold in tiny_examples()]
-    whole = tokenizer._encode_whole(found.tokenizer, texts)
+    whole = found.whole(texts)
     monkeypatch.setattr(tokenizer, "MOST_REMEMBERED", 10)
     for _ in range(2):
         assert_equal(found.contexts(pa.array(texts)), whole)
@@ -136,7 +137,7 @@ def test_what_may_look_over_a_blank_is_encoded_whole(name: str, tmp_path: Path) 
     found = PairTokenizer(save(NOT_CUT[name](), tmp_path))
     assert not found.in_pieces
     texts = ["a New York b x  y", "b a b a", ""]
-    assert_equal(found.contexts(pa.array(texts)), tokenizer._encode_whole(found.tokenizer, texts))
+    assert_equal(found.contexts(pa.array(texts)), found.whole(texts))
 
 
 @pytest.mark.slow
@@ -148,4 +149,4 @@ def test_every_real_train_context_in_pieces_is_itself_whole(shared: Path) -> Non
     texts = pa.array(list(dict.fromkeys(gold.context for gold in given)))
     for start in range(0, len(texts), 2000):
         part = texts.slice(start, 2000)
-        assert_equal(found.contexts(part), tokenizer._encode_whole(found.tokenizer, part.to_pylist()))
+        assert_equal(found.contexts(part), found.whole(part.to_pylist()))

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterable
+from itertools import chain
 from pathlib import Path
 from typing import Any
 
@@ -17,14 +18,15 @@ from tokenizers import Encoding, Tokenizer
 from spanline.common import files
 from spanline.common.errors import SpanlineError
 from spanline.dataset import splits
-from spanline.dataset.records import Example
+from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
 from spanline.featurize.counts import COUNTS, summary
 from spanline.featurize.run import check_room, model_positions
 from spanline.featurize.tokenizer import PairTokenizer
 from spanline.storage.features import Features
+from tests.make.offsets import of_windows
 from tests.make.project import TOKENIZERS, example, featurize, featurize_params, own_windows, save, tiny_examples
-from tests.make.windows import rows_of_examples, usual_label
+from tests.make.windows import covered, rows_of_examples, usual_label
 
 NAMES = list(TOKENIZERS)
 
@@ -33,30 +35,39 @@ def context_tokens(window: Encoding) -> list[int]:
     return [index for index, sequence in enumerate(window.sequence_ids) if sequence == 1]
 
 
-def assert_equal_to_own(data: Features, row: int, window: Encoding, null_id: int, context: str = "") -> None:
-    """Ids, type ids, offsets of the context tokens and the null position of one feature.
-
-    With `context`, the one blank before the window's first word may be counted to it: RobertaProcessing with
-    add_prefix_space takes that blank of *every* window for the one that it added before the text.
-    """
+def assert_equal_to_own(
+    data: Features, row: int, window: Encoding, offsets: list[tuple[int, int]], null_id: int
+) -> None:
+    """Ids, type ids, offsets of the context tokens and the null position of one feature."""
     assert data.input_ids[row].tolist() == window.ids
     assert data.token_type_ids[row].tolist() == window.type_ids
     at = context_tokens(window)
-    starts, ends = data.offset_starts[row].tolist(), data.offset_ends[row].tolist()
-    own = [window.offsets[index] for index in at]
-    if context and context[own[0][0]].isspace():
-        own[0] = (own[0][0] + 1, max(own[0][1], own[0][0] + 1))
-    assert list(zip(starts, ends, strict=True)) == own
+    assert list(zip(data.offset_starts[row].tolist(), data.offset_ends[row].tolist(), strict=True)) == offsets
     if at:
         assert data.context_start[row] == at[0]
     assert data.null_position[row] == window.ids.index(null_id)
 
 
+def without_odd_blank(context: str, offsets: list[tuple[int, int]]) -> list[tuple[int, int]]:
+    """RobertaProcessing with add_prefix_space takes the blank before the first word of *every* window for the one that
+    it added before the text, and counts it to the word."""
+    start, end = offsets[0]
+    return [(start + 1, max(end, start + 1)), *offsets[1:]] if context[start].isspace() else offsets
+
+
+def bare(answer: GoldAnswer) -> tuple[int, int]:
+    """The answer's characters without whitespace at its ends."""
+    start = answer.start + len(answer.text) - len(answer.text.lstrip())
+    return start, start + len(answer.text.strip())
+
+
 def assert_labels_are_usual(data: Features, rows: Iterable[int], gold: Example) -> None:
     answer = gold.answers[0] if gold.answers else None
-    span = (answer.start, answer.start + len(answer.text)) if answer else (-1, -1)
-    for row in rows:
-        shown = list(zip(data.offset_starts[row].tolist(), data.offset_ends[row].tolist(), strict=True))
+    span = bare(answer) if answer else (-1, -1)
+    columns = [(row, data.offset_starts[row].tolist(), data.offset_ends[row].tolist()) for row in rows]
+    shown_in = {row: list(zip(starts, ends, strict=True)) for row, starts, ends in columns}
+    span = covered(span, chain.from_iterable(shown_in.values()))
+    for row, shown in shown_in.items():
         expected = usual_label(shown, span, int(data.context_start[row]), int(data.null_position[row]))
         assert (data.start_position[row], data.end_position[row]) == expected, gold.id
 
@@ -80,9 +91,9 @@ def test_equal_to_the_tokenizers_own(name: str, max_length: int, doc_stride: int
         windows = own_windows(tokenizer, gold.question.lstrip(), gold.context, max_length, doc_stride)
         tokenizer.no_truncation()
         assert len(windows) == len(rows)
-        for row, window in zip(rows, windows, strict=True):
-            blank = row > rows.start and name == "roberta-prefix"
-            assert_equal_to_own(data, row, window, null_id, gold.context if blank else "")
+        for row, window, pairs in zip(rows, windows, of_windows(gold.context, windows, doc_stride), strict=True):
+            odd = row > rows.start and name == "roberta-prefix"
+            assert_equal_to_own(data, row, window, without_odd_blank(gold.context, pairs) if odd else pairs, null_id)
         compared, several = compared + 1, several + (len(rows) > 2)
     assert compared >= 20
     assert several >= 5
@@ -205,8 +216,10 @@ def test_the_real_dev_set_is_the_tokenizers_own(every: int, shared: Path, real_t
         part = range(start, min(start + 1000, len(given)), every)
         pairs = [(given[number].question.lstrip(), given[number].context) for number in part]
         for number, first in zip(part, tokenizer.encode_batch(pairs), strict=True):
-            for row, window in zip(rows[number], [first, *first.overflowing], strict=True):
-                assert_equal_to_own(data, row, window, null_id=101)
+            windows = [first, *first.overflowing]
+            offsets = of_windows(given[number].context, windows, 128)
+            for row, window, pairs in zip(rows[number], windows, offsets, strict=True):
+                assert_equal_to_own(data, row, window, pairs, null_id=101)
 
 
 @pytest.mark.slow

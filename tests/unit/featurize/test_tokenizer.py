@@ -3,14 +3,22 @@
 from __future__ import annotations
 
 import json
+import re
 from pathlib import Path
+from typing import Any
 
+import numpy as np
 import pyarrow as pa
 import pytest
-from tokenizers import Tokenizer, models, pre_tokenizers, processors
+from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from spanline.common.errors import SpanlineError
 from spanline.featurize.tokenizer import PairTokenizer, Template
+from spanline.offsets import Characters
+from spanline.storage.ragged import Ragged
+from spanline.walkthrough import steps
+from tests.make.kinds import KINDS, tokenizer_json, words_of
+from tests.make.offsets import completed
 from tests.make.project import TOKENIZERS, bert, save, tiny_examples
 
 # before, between, after, their types, question's and context's type, where "no answer" stands
@@ -113,7 +121,7 @@ def test_texts_are_encoded_as_the_tokenizer_does(name: str, tmp_path: Path) -> N
         context = own.encode(example.context, add_special_tokens=False)
         assert contexts.ids[row].tolist() == context.ids
         pairs = zip(contexts.offset_starts[row].tolist(), contexts.offset_ends[row].tolist(), strict=True)
-        assert list(pairs) == context.offsets
+        assert list(pairs) == completed(example.context, context.offsets)
 
 
 def test_leading_blanks_of_a_question_make_no_tokens(tmp_path: Path) -> None:
@@ -154,3 +162,74 @@ def test_words_are_the_pre_tokenizers(tmp_path: Path) -> None:
 
 def test_a_text_without_words_has_none(tmp_path: Path) -> None:
     assert PairTokenizer(save(bert(), tmp_path)).words(" ") is None
+
+
+def covered_words(tokenizer: PairTokenizer, text: str) -> list[str]:
+    """The words of the text that tokens cover from the first to the last character, and nothing beside."""
+    encoded = tokenizer.contexts(pa.array([text]))
+    starts, ends = set(encoded.offset_starts.values.tolist()), set(encoded.offset_ends.values.tolist())
+    return [word for word, at in words_of(text) if at in starts and at + len(word) in ends]
+
+
+def test_offsets_that_trimming_cut_short_are_repaired(tmp_path: Path) -> None:
+    """RobBERT's tokenizer takes the first letter of each word for the space that it put there itself."""
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer_json("robbert"), encoding="utf-8")
+    text = "The end of  a plain\nline in 1902 at Oss"
+    own = Tokenizer.from_file(str(path)).encode(text, add_special_tokens=False).offsets
+    assert 4 not in {start for start, _ in own}  # of "end"
+    tokenizer = PairTokenizer(path)
+    assert covered_words(tokenizer, text) == text.split()
+    assert tokenizer.contexts(pa.array([text])).num_uncovered.tolist() == [0]
+
+
+def no_unknown_token(pre_tokenizer: Any) -> Tokenizer:
+    """Byte pairs of the characters in "the end": the library forgets others when it counts offsets within a word."""
+    tokenizer = Tokenizer(models.BPE())
+    if pre_tokenizer is not None:
+        tokenizer.pre_tokenizer = pre_tokenizer
+    special = ["[CLS]", "[SEP]"]
+    trainer = trainers.BpeTrainer(vocab_size=30, special_tokens=special, show_progress=False)
+    tokenizer.train_from_iterator(["the end tab lies"], trainer)
+    tokenizer.post_processor = processors.BertProcessing(("[SEP]", 1), ("[CLS]", 0))
+    return tokenizer
+
+
+def test_offsets_that_cannot_be_repaired_are_refused_in_one_line(tmp_path: Path) -> None:
+    path = save(no_unknown_token(None), tmp_path)
+    with pytest.raises(SpanlineError) as caught:
+        PairTokenizer(path)
+    todo = "choose an encoder with another tokenizer: no answer could be cut out of a text by these"
+    assert re.fullmatch(
+        rf"{re.escape(str(path))}: gives offsets that leave out a part of the word '\w+'; {todo}", str(caught.value)
+    )
+
+
+def test_wrong_offsets_that_only_some_texts_show_are_refused_too(tmp_path: Path) -> None:
+    """Words of letters that it does not know have no offsets at all; those with a part of them have wrong ones."""
+    tokenizer = PairTokenizer(save(no_unknown_token(pre_tokenizers.WhitespaceSplit()), tmp_path))
+    encoded = tokenizer.contexts(pa.array(["the UFO lies", "the end"]))
+    assert encoded.num_uncovered.tolist() == [3, 0]
+    with pytest.raises(SpanlineError, match="gives offsets that leave out a part of the word 'the'"):
+        tokenizer.contexts(pa.array(["the end", "\u2192\u2192the end"]))
+
+
+def test_offsets_behind_the_text_are_refused(tmp_path: Path) -> None:
+    whole = PairTokenizer(save(bert(), tmp_path)).whole
+    starts, ends = (Ragged(np.array(column), np.array([0, 2])) for column in ([0, 2], [1, 9]))
+    with pytest.raises(SpanlineError, match=r"gives offsets that fall or leave the text, in 'a b'"):
+        whole._refuse_wrong(["a b"], Characters.of(["a b"]), starts, ends)
+
+
+@pytest.mark.parametrize("kind", KINDS)
+def test_pieces_words_and_steps_know_the_characters_of_no_token(kind: str, tmp_path: Path) -> None:
+    path = tmp_path / "tokenizer.json"
+    path.write_text(tokenizer_json(kind), encoding="utf-8")
+    tokenizer, text = PairTokenizer(path), "ok Rene\u0301 \u2764\ufe0f end"
+    encoded = tokenizer.contexts(pa.array([text]))
+    pairs = list(zip(encoded.offset_starts.values.tolist(), encoded.offset_ends.values.tolist(), strict=True))
+    found = steps.tokens(tokenizer, "Rene\u0301?", text)
+    assert [pair for pair, sequence in zip(found.offsets, found.sequences, strict=True) if sequence == 1] == pairs
+    assert 8 in encoded.offset_ends.values
+    words = tokenizer.words(text)
+    assert words is None or 8 in words.ends

@@ -9,9 +9,10 @@ import numpy as np
 import pytest
 from hypothesis import given, settings
 
-from spanline.featurize.windows import _answer_tokens, cut
+from spanline.featurize.windows import Encoded, answer_tokens, cut
+from spanline.storage.ragged import Array
 from tests.make.project import encoded, template
-from tests.make.windows import Case, cases, rows_of_examples, usual_label
+from tests.make.windows import Case, cases, covered, rows_of_examples, usual_label
 
 
 @given(cases())
@@ -46,10 +47,11 @@ def test_windows_are_those_of_the_usual_loop(case: Case) -> None:
 def test_labels_are_those_of_the_usual_loop(case: Case) -> None:
     data = case.features()
     for example, rows in enumerate(rows_of_examples(data)):
+        answer = covered(case.answers[example], case.offsets[example])
         for row, shown in zip(rows, case.slices(example), strict=True):
             tokens = [case.offsets[example][index] for index in shown]
             null, start = int(data.null_position[row]), int(data.context_start[row])
-            expected = usual_label(tokens, case.answers[example], start, null)
+            expected = usual_label(tokens, answer, start, null)
             assert (data.start_position[row], data.end_position[row]) == expected
 
 
@@ -57,18 +59,47 @@ def test_labels_are_those_of_the_usual_loop(case: Case) -> None:
 @settings(max_examples=300, deadline=None)
 def test_answer_tokens_are_those_of_a_loop_over_each_context(case: Case) -> None:
     """One search serves all contexts: no token of another context may get in the way, before it is cut to windows."""
-    first, last = _answer_tokens(encoded(case.questions, case.offsets, case.answers))
-    for example, ((start_char, end_char), offsets) in enumerate(zip(case.answers, case.offsets, strict=True)):
-        if start_char >= 0:
-            assert first[example] == sum(start <= start_char for start, _ in offsets) - 1
-            assert last[example] == sum(end < end_char for _, end in offsets)
+    found = of_answers(encoded(case.questions, case.offsets, case.answers))
+    for example, (answer, offsets) in enumerate(zip(case.answers, case.offsets, strict=True)):
+        expected = covered(answer, offsets)
+        first, last, *characters = (column[example] for column in found)
+        if expected == (-1, -1):
+            assert characters[0] >= characters[1]
+        else:
+            assert tuple(characters) == expected
+            assert first == sum(start <= expected[0] for start, _ in offsets) - 1
+            assert last == sum(start < expected[1] for start, _ in offsets) - 1
+
+
+def of_answers(given: Encoded) -> tuple[Array, ...]:
+    return answer_tokens(given.contexts, given.context_of, given.answer_starts, given.answer_ends)
 
 
 def test_the_answer_of_the_docstring() -> None:
     """The contexts "a bc" and "d e", the answer "e" of the second."""
     given = encoded([1, 1], [[(0, 1), (2, 4)], [(0, 1), (2, 3)]], [(0, 4), (2, 3)])
-    first, last = _answer_tokens(given)
+    first, last, start, end = of_answers(given)
     assert (first.tolist(), last.tolist()) == ([0, 1], [1, 1])
+    assert (start.tolist(), end.tolist()) == ([0, 2], [4, 3])
+
+
+@pytest.mark.parametrize(
+    ("answer", "expected"),
+    [
+        ((0, 3), (0, 0)),  # the third character belongs to no token
+        ((2, 5), (1, 1)),
+        ((2, 3), None),
+        ((5, 9), (2, 2)),  # nothing belongs to a token behind the sixth
+        ((6, 9), None),
+    ],
+)
+def test_characters_of_no_token_at_the_ends_take_in_no_neighbour(
+    answer: tuple[int, int], expected: tuple[int, int] | None
+) -> None:
+    data = cut(encoded([1], [[(0, 2), (3, 5), (5, 6)]], [answer]), template(), 16, 0)
+    null, start = int(data.null_position[0]), int(data.context_start[0])
+    label = (int(data.start_position[0]), int(data.end_position[0]))
+    assert label == ((null, null) if expected is None else (start + expected[0], start + expected[1]))
 
 
 @given(cases())
@@ -83,7 +114,7 @@ def test_a_label_holds_the_whole_answer_inside_the_context(case: Case) -> None:
                 continue
             begin = int(data.context_start[row])
             assert begin <= first <= last < begin + len(data.offset_starts[row])
-            start_char, end_char = case.answers[example]
+            start_char, end_char = covered(case.answers[example], case.offsets[example])
             assert data.offset_starts[row][first - begin] <= start_char
             assert data.offset_ends[row][last - begin] >= end_char
 
@@ -124,9 +155,10 @@ def test_the_sentence_of_the_docstring() -> None:
 
 
 def test_one_character_of_several_byte_tokens_is_labelled_in_order() -> None:
+    """run_qa's start is the last byte's token; its end would be the first one's."""
     offsets = [[(0, 1), (1, 2), (1, 2), (1, 2), (2, 3)]]
     data = cut(encoded([1], offsets, [(1, 2)]), template(), 16, 0)
-    assert (data.start_position[0], data.end_position[0]) == (4, 6)
+    assert (data.start_position[0], data.end_position[0]) == (6, 6)
 
 
 def test_an_answer_in_the_last_token_stays_off_the_separator() -> None:
