@@ -6,7 +6,7 @@ from pathlib import Path
 from spanline.common import console, environment, params
 from spanline.common.files import new_folder
 from spanline.dataset.splits import read_contexts
-from spanline.no_answer.calibration import Calibration
+from spanline.no_answer.calibration import UNKNOWN, Calibration
 from spanline.postprocess import run
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import Runtime, num_cores
@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the split, in")
     parser.add_argument("--features", type=Path, required=True, help="its features, in")
     parser.add_argument("--logits", type=Path, required=True, help="its logits, in")
-    parser.add_argument("--calibration", type=Path, required=True, help="threshold and probability map, in")
+    parser.add_argument("--calibration", type=Path, help="threshold and probability map, in; a number needs none")
     parser.add_argument("--out", type=Path, required=True, help="folder of answers (JSON files), out")
     args = parser.parse_args()
 
@@ -33,7 +33,7 @@ def main() -> None:
     search = params.load(args.params, "answer_search", AnswerSearchParams)
     workers = params.load(args.params, "runtime", Runtime).workers or num_cores()
     environment.require(args.params, "numpy", "orjson", "pyarrow")
-    calibration = Calibration.read(args.calibration)
+    calibration = Calibration.read(args.calibration) if args.calibration else UNKNOWN
     threshold = applied_threshold(p, calibration)
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)

@@ -34,28 +34,33 @@ def main() -> None:
 
     manifest = features.manifest(args.features)
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
-    spans = span_model.pretrained(args.checkpoint, p.seed, p.dropout)
+    head = run.kept_head(p, args.checkpoint / span_model.WEIGHTS)
+    spans = span_model.pretrained(args.checkpoint, p.seed, p.dropout if p.epochs else None, head)
     span_model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")
-    data = run.read_features(manifest, spans.encoder.config.vocab_size)
+    data = run.read_features(manifest, spans.encoder.config.vocab_size, may_be_none=not p.epochs)
     calibration = features.manifest(args.calibration)
     points = args.scratch / "train" / resume.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
+    console.say(f"span head: {'kept from the checkpoint' if head else f'new, drawn from seed {p.seed}'}")
     with distributed.join(where) as group:
         fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points)
         if group.is_first:
-            write(args, fitted, spans)
+            write(args, fitted, spans, "kept" if head else "new")
             resume.remove(points)
 
 
-def write(args: argparse.Namespace, fitted: report.Report, spans: span_model.SpanModel) -> None:
-    """The model and what training was like."""
+def write(args: argparse.Namespace, fitted: report.Report, spans: span_model.SpanModel, head: str) -> None:
+    """The model and what training was like. `head`: kept or new."""
     with files.new_folder(args.out) as out:
         if not span_model.save(spans, args.checkpoint, out):
             console.say(f"transformers has no plain span head for this encoder: {args.out} loads in Spanline only")
-    files.write_text(args.metrics, files.to_json(fitted.result))
+    files.write_text(args.metrics, files.to_json({**fitted.result, "head": head}))
     files.write_text(args.history, csv(report.HISTORY_COLUMNS, fitted.history))
     files.write_text(args.epochs, csv(report.EPOCH_COLUMNS, fitted.epochs))
     files.write_text(args.timings, files.to_json(fitted.timings))
-    console.say(f"{fitted.result['steps']:,} steps, final loss {fitted.result['final_loss']:.3f} -> {args.out}")
+    if fitted.result["steps"]:
+        console.say(f"{fitted.result['steps']:,} steps, final loss {fitted.result['final_loss']:.3f} -> {args.out}")
+    else:
+        console.say(f"no step: the checkpoint's model as it is -> {args.out}")
 
 
 def csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:

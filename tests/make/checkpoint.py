@@ -56,6 +56,30 @@ def make_checkpoint(folder: Path, family: str = "bert") -> Path:
     return folder
 
 
+OTHERS: dict[str, dict[str, Any]] = {  # sizes of families that FAMILIES does not have
+    "xlnet": {"vocab_size": VOCABULARY, "d_model": 16, "n_layer": 2, "n_head": 2, "d_inner": 24, "pad_token_id": PAD},
+    "mobilebert": {**SIZES, "embedding_size": 8, "true_hidden_size": 16, "intra_bottleneck_size": 16},
+    "roformer": {**SIZES, "embedding_size": 16},
+    "squeezebert": {**SIZES, "embedding_size": 16},
+    "gpt2": {"vocab_size": VOCABULARY, "n_embd": 16, "n_layer": 2, "n_head": 2, "n_positions": 40},
+}
+
+
+def make_stock(folder: Path, family: str) -> Path:
+    """A random question-answering model that transformers' own class saved, with a tokenizer; the same each time."""
+    from transformers import AutoConfig, AutoModelForQuestionAnswering
+
+    torch.manual_seed(4)
+    sizes = FAMILIES.get(family) or OTHERS.get(family, SIZES)
+    model = AutoModelForQuestionAnswering.from_config(AutoConfig.for_model(family, **sizes))
+    with torch.no_grad():
+        for parameter in model.parameters():
+            parameter += torch.randn_like(parameter) * (0.3 if parameter.ndim > 1 else 0.1)
+    model.save_pretrained(folder)
+    _write_tokenizer(folder)
+    return folder
+
+
 def _write_tokenizer(folder: Path) -> None:
     from tokenizers import Tokenizer, models, pre_tokenizers
 

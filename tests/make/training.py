@@ -20,6 +20,7 @@ from tests.paths import ROOT
 
 PARAMS: dict[str, Any] = {
     "seed": 17,
+    "head": "auto",
     "epochs": 2,
     "batch_size": 4,
     "micro_batch_size": 4,

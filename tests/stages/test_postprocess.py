@@ -56,6 +56,24 @@ def run(folder: Path) -> dict[str, Any]:
     return {path.stem: json.loads(path.read_text("utf-8")) for path in (folder / "data" / "answers").iterdir()}
 
 
+def test_a_threshold_given_as_a_number_needs_no_calibration(project: Path) -> None:
+    """The probability is then the plain logistic curve of score_diff, as after a calibration without questions."""
+    write_params(project, postprocess={"null_score_diff_threshold": 0.5})
+    (project / "calibration.json").write_text(
+        json.dumps({"null_score_diff_threshold": None, "slope": 1.0, "intercept": 0.0})
+    )
+    expected = run(project)
+    (project / "calibration.json").unlink()
+    options = [option for option in OPTIONS if option not in ("--calibration", "calibration.json")]
+    code, lines = run_stage(project, "postprocess", *options)
+    assert code == 0, lines
+    assert {p.stem: json.loads(p.read_text("utf-8")) for p in (project / "data" / "answers").iterdir()} == expected
+    write_params(project)
+    code, lines = run_stage(project, "postprocess", *options)
+    assert code == 1
+    assert lines[0].startswith("error: params.yaml: postprocess.null_score_diff_threshold is 'calibrated', but there")
+
+
 def refused(folder: Path) -> str:
     """The one line of a run that the stage refuses; it leaves no file behind."""
     before = files_of(folder)

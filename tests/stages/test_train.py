@@ -56,10 +56,38 @@ def test_leaves_these_files_and_nothing_else(straight: tuple[dict[str, str], lis
 
 def test_says_how_it_goes(straight: tuple[dict[str, str], list[str], Path]) -> None:
     lines = straight[1]
+    assert lines[0] == "span head: new, drawn from seed 17"
     for part in ("train  ", "/880 features  step ", "loss ", "lr ", "tokens/s", "padding ", "features/s", " left"):
-        assert part in lines[0]
+        assert part in lines[1]
     assert lines[-2].startswith("240 steps, final loss ")
     assert lines[-1].startswith("done in ")
+
+
+def test_no_more_steps_leave_a_model_of_ours_as_it_is(
+    straight: tuple[dict[str, str], list[str], Path], project: Path
+) -> None:
+    shutil.rmtree(project / "checkpoint")
+    shutil.copytree(straight[2] / "data" / "model", project / "checkpoint")
+    write_params(project, epochs=0)
+    code, lines = run(project)
+    assert code == 0, lines
+    assert lines[:2] == [
+        "span head: kept from the checkpoint",
+        "no step: the checkpoint's model as it is -> data/model",
+    ]
+    found = outputs(project)
+    assert set(found) == OUTPUTS
+    for name in ("model.safetensors", "tokenizer.json"):
+        assert found[f"data/model/{name}"] == straight[0][f"data/model/{name}"]
+    result = json.loads((project / "metrics" / "train.json").read_text())
+    assert (result["steps"], result["features"], result["final_loss"], result["head"]) == (0, 0, None, "kept")
+    assert (project / "metrics" / "train_history.csv").read_text().count("\n") == 1
+
+
+def test_an_encoder_without_a_head_is_not_scored_untrained(project: Path) -> None:
+    write_params(project, epochs=0)
+    what = "checkpoint/model.safetensors holds no span head of one linear layer, and train.epochs is 0"
+    assert refusal(project).startswith(f"error: params.yaml: {what}; choose a question-answering checkpoint, or train")
 
 
 @pytest.mark.slow
@@ -90,7 +118,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     write_params(project)
     code, lines = run(project)
     assert code == 0
-    assert lines[0].startswith("going on after step ")
+    assert lines[1].startswith("going on after step ")
     assert without_timings(outputs(project)) == without_timings(straight[0])
 
 

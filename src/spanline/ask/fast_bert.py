@@ -20,7 +20,8 @@ from safetensors import safe_open
 from torch import Tensor, nn
 
 from spanline.common.files import read_json
-from spanline.model.span_model import CONFIG, STOCK_HEAD, WEIGHTS, SpanModel
+from spanline.model.head import STOCK_HEAD
+from spanline.model.span_model import CONFIG, WEIGHTS, SpanModel
 
 _PREFIX = "bert."
 _NEEDED = {  # what the code below does; a config that says otherwise is for transformers

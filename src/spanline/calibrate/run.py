@@ -8,7 +8,7 @@ import numpy as np
 
 from spanline.calibrate.platt import fit_no_answer_probability
 from spanline.calibrate.threshold import best_threshold
-from spanline.no_answer.calibration import Calibration, CalibrationReport
+from spanline.no_answer.calibration import UNKNOWN, Calibration, CalibrationReport
 from spanline.search.nbest import Found
 from spanline.squad_v2.scores import normalize, question_scores
 from spanline.storage.ragged import Array
@@ -21,7 +21,7 @@ def calibrate(found: Sequence[Found], gold: Mapping[str, Sequence[str]], metric:
     """
     usable = [f for f in found if f.spans]  # a question without a legal span is answered "" at any threshold
     if not usable:
-        return CalibrationReport(Calibration(None, 1.0, 0.0), 0, metric, None, None, "no questions")
+        return CalibrationReport(UNKNOWN, 0, metric, None, None, "no questions")
     score_diff = np.array([f.score_diff for f in usable])
     # "" earns 1 also for an answerable question whose gold answers all normalize to nothing
     is_answerable = np.array([any(map(normalize, gold[f.id])) for f in usable])

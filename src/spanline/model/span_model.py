@@ -19,12 +19,12 @@ from torch import Tensor, nn
 
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
+from spanline.model import head as heads
 from spanline.model.batches import Batch
+from spanline.model.head import OWN_HEAD, STOCK_HEAD
 from spanline.storage.shards import Manifest
 
 CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
-STOCK_HEAD = "qa_outputs"  # the head's name in the ...ForQuestionAnswering classes
-OWN_HEAD = "span_head"  # its name when transformers has no class of the same form: never half-loaded by mistake
 
 
 class SpanModel(nn.Module):
@@ -35,6 +35,7 @@ class SpanModel(nn.Module):
         self.encoder = encoder
         self.head = nn.Linear(encoder.config.hidden_size, 2)
         self.takes_types = _takes_types(encoder)
+        self.mask_dtype = torch.float32 if encoder.config.model_type == "xlnet" else torch.bool  # it computes with it
         self.pad_token_id = int(encoder.config.pad_token_id or 0)
 
     def forward(self, batch: Batch) -> tuple[Tensor, Tensor]:
@@ -43,7 +44,7 @@ class SpanModel(nn.Module):
         if self.takes_types:
             inputs["token_type_ids"] = batch.token_type_ids_BT
         if batch.attention_mask_BT is not None:  # without padding the attention kernels are faster with no mask at all
-            inputs["attention_mask"] = batch.attention_mask_BT
+            inputs["attention_mask"] = batch.attention_mask_BT.to(self.mask_dtype)
         hidden_BTH = self.encoder(**inputs).last_hidden_state
         with torch.autocast(hidden_BTH.device.type, enabled=False):  # two columns: float32 costs nothing here
             start_BT, end_BT = self.head(hidden_BTH.float()).unbind(-1)
@@ -60,17 +61,21 @@ def _cross_entropy(logits_BT: Tensor, label_B: Tensor, allowed_BT: Tensor) -> Te
     return nn.functional.cross_entropy(logits_BT.masked_fill(~allowed_BT, -torch.inf), label_B, reduction="sum")
 
 
-def pretrained(folder: Path, seed: int, dropout: float | None) -> SpanModel:
-    """The encoder of the checkpoint `folder` and a new head drawn from `seed`, in float32, in training mode.
+def pretrained(folder: Path, seed: int, dropout: float | None, head: str | None = None) -> SpanModel:
+    """The encoder of the checkpoint `folder` and a head, in float32, in training mode.
 
-    `dropout` replaces every dropout rate of the encoder's config; None keeps them.
+    `head`: the name of the checkpoint's own (`head.find`), to be kept; None draws a new one from `seed`. `dropout`
+    replaces every dropout rate of the encoder's config; None keeps them.
     """
     config = _config(folder, "checkpoint")
     config.num_labels = 2
     if dropout is not None:
         _set_dropout(config, dropout)
     model = SpanModel(_encoder(folder, config, "checkpoint"))
-    _initialise_head(model, seed)
+    if head is None:
+        _initialise_head(model, seed)
+    else:
+        _load_head(model, folder, head)
     return model.train()
 
 
@@ -78,11 +83,10 @@ def load(folder: Path) -> SpanModel:
     """The model that `save` wrote to `folder`, in evaluation mode."""
     config = _config(folder, "train")
     model = SpanModel(_encoder(folder, config, "train"))
-    with safe_open(folder / WEIGHTS, framework="pt") as file:
-        name = next((head for head in (STOCK_HEAD, OWN_HEAD) if f"{head}.weight" in file.keys()), None)  # noqa: SIM118
-        if name is None:
-            raise SpanlineError(folder / WEIGHTS, "holds no span head", "make it anew: dvc repro train")
-        model.head.load_state_dict({key: file.get_tensor(f"{name}.{key}") for key in ("weight", "bias")})
+    name = heads.find(folder / WEIGHTS)
+    if name is None:
+        raise SpanlineError(folder / WEIGHTS, "holds no span head", "make it anew: dvc repro train")
+    _load_head(model, folder, name)
     return model.eval()
 
 
@@ -129,7 +133,8 @@ def max_positions(model: SpanModel) -> int | None:
 def _takes_types(encoder: Any) -> bool:
     """Whether question and context are told apart by type ids (BERT yes, RoBERTa and DistilBERT no)."""
     known = "token_type_ids" in inspect.signature(encoder.forward).parameters
-    return known and getattr(encoder.config, "type_vocab_size", 0) > 1
+    has_types = getattr(encoder.config, "type_vocab_size", 0) > 1
+    return known and (has_types or encoder.config.model_type == "xlnet")  # whose types are relative: a table of two
 
 
 def _config(folder: Path, stage: str) -> Any:
@@ -156,10 +161,14 @@ def _encoder(folder: Path, config: Any, stage: str) -> Any:
     from transformers import AutoModel
 
     with torch.device("meta"):
-        kind = type(AutoModel.from_config(config))
-    options = {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
+        empty = AutoModel.from_config(config)
+    kind = type(empty)
+    options: dict[str, Any] = (
+        {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
+    )
     todo = f"make it anew: dvc repro {stage}"
     try:
+        options["key_mapping"] = _other_prefix(empty, folder / WEIGHTS)
         encoder, report = kind.from_pretrained(
             folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
         )
@@ -174,11 +183,30 @@ def _encoder(folder: Path, config: Any, stage: str) -> Any:
     return encoder
 
 
+def _other_prefix(empty: Any, weights: Path) -> dict[str, str] | None:
+    """For from_pretrained: what to take off the names of tensors where a ...ForQuestionAnswering class has another
+    name for its encoder than the encoder's own classes (LLaMA's: `transformer.` for `model.`); else None."""
+    with safe_open(weights, framework="pt") as file:
+        names = {name.partition(".")[2] for name in file.keys()}  # noqa: SIM118
+        prefixes = {name.partition(".")[0] for name in file.keys()} - {STOCK_HEAD}  # noqa: SIM118
+    own = set(empty.state_dict())
+    is_other = len(prefixes) == 1 and prefixes != {empty.base_model_prefix} and own <= names
+    return {f"^{prefixes.pop()}\\.": ""} if is_other else None
+
+
 def _set_dropout(config: Any, rate: float) -> None:
     """Every number of the config with dropout in its name: `hidden_dropout_prob`, `attention_dropout`, ..."""
     for name, value in config.to_dict().items():
         if "dropout" in name and isinstance(value, (int, float)) and not isinstance(value, bool):
             setattr(config, name, rate)
+
+
+def _load_head(model: SpanModel, folder: Path, name: str) -> None:
+    tensors = heads.read(folder / WEIGHTS, name)
+    if tensors["weight"].shape != model.head.weight.shape:
+        what = f"has a head for {tensors['weight'].shape[1]} values a token, its encoder gives {model.head.in_features}"
+        raise SpanlineError(folder / WEIGHTS, what, "take config and weights of the same model")
+    model.head.load_state_dict(tensors)
 
 
 def _initialise_head(model: SpanModel, seed: int) -> None:

@@ -33,6 +33,9 @@ class Calibration:
             raise SpanlineError(origin, "is no calibration", todo) from None
 
 
+UNKNOWN = Calibration(None, 1.0, 0.0)  # nothing was learned: no threshold, the plain logistic curve
+
+
 @dataclass(frozen=True)
 class CalibrationReport:
     """A calibration and how it came about: all that calibration.json says."""

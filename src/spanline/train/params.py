@@ -19,7 +19,8 @@ class TrainParams(Section):
     """How the encoder is fine-tuned."""
 
     seed: Annotated[int, Field(ge=0)]  # of the order of the features, the new head and dropout
-    epochs: Positive  # passes over the train features; 0.5 is half a pass
+    head: Literal["auto", "kept", "new"]  # the checkpoint's own or drawn from the seed; auto = its own if it has one
+    epochs: Annotated[float, Field(ge=0)]  # passes over the train features; 0 takes the checkpoint's model as it is
     batch_size: Count  # features per optimizer step
     micro_batch_size: Count  # features per forward pass; bounds memory, changes results only by rounding
     learning_rate: Positive  # at its peak

@@ -41,9 +41,11 @@ class Plan:
         self._lengths_N, self.p = lengths_N.astype(np.int64), p
         self._epoch: tuple[int, Ragged] | None = None
         self.steps_per_epoch = batches.num_steps(len(lengths_N), p.batch_size)
-        self.total_steps = max(1, round(p.epochs * self.steps_per_epoch))
+        self.total_steps = max(1, round(p.epochs * self.steps_per_epoch)) if p.epochs else 0
         self.num_features = self._count_features()
-        self.log_every = -(-self.total_steps // MAX_HISTORY_ROWS)  # the device is asked for its numbers only then
+        self.log_every = max(
+            1, -(-self.total_steps // MAX_HISTORY_ROWS)
+        )  # the device is asked for its numbers only then
 
     def steps(self, first: int, group: Group) -> Iterator[Step]:
         """The steps from number `first` to the end of the run."""
@@ -90,7 +92,7 @@ class Plan:
 
     def _count_features(self) -> int:
         """Features of the whole run; one seen in two epochs counts twice."""
-        whole, rest = divmod(self.total_steps, self.steps_per_epoch)
+        whole, rest = divmod(self.total_steps, max(self.steps_per_epoch, 1))
         partial = range(self.total_steps - rest, self.total_steps)
         return whole * len(self._lengths_N) + sum(len(self.rows(number)) for number in partial)
 

@@ -116,14 +116,15 @@ def _padding_share(counts: dict[str, int]) -> float:
 
 
 def result(state: State, plan: Plan) -> dict[str, Any]:
-    """For metrics/train.json."""
+    """For metrics/train.json. Without a step there is no loss: null."""
+    last_S = state.loss_S[-FINAL_LOSS_STEPS:].double()
     return {
         "steps": plan.total_steps,
-        "epochs": plan.total_steps / plan.steps_per_epoch,
+        "epochs": plan.total_steps / max(plan.steps_per_epoch, 1),
         "features": state.counts["features"],
         "tokens": state.counts["tokens"],
         "padding_share": round(_padding_share(state.counts), 4),
-        "final_loss": _rounded(state.loss_S[-FINAL_LOSS_STEPS:].double().mean()),
+        "final_loss": _rounded(last_S.mean()) if len(last_S) else None,
         **_kept_epoch(state, plan.p),
     }
 

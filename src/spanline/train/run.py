@@ -9,7 +9,7 @@ import torch
 
 from spanline.common.console import say
 from spanline.common.errors import SpanlineError
-from spanline.model import resume
+from spanline.model import head, resume
 from spanline.model.distributed import Group
 from spanline.model.span_model import SpanModel
 from spanline.runtime import Runtime
@@ -24,9 +24,26 @@ from spanline.train.report import Clock, Report, history, result
 from spanline.train.state import Saver, new_state
 
 
-def read_features(manifest: Manifest, vocab_size: int) -> Features:
-    """All train features; SpanlineError for none at all, a label outside its feature or an unknown token."""
+def kept_head(p: TrainParams, weights: Path) -> str | None:
+    """The name of the head to keep, in the checkpoint's file `weights`; None where a new one is to be drawn.
+
+    SpanlineError where it is to be kept, or to be taken untrained, and there is none.
+    """
+    found = head.find(weights) if p.head != "new" else None
+    if found is None and (p.head == "kept" or not p.epochs):
+        wish = "train.head is new" if p.head == "new" else f"{weights} holds no span head of one linear layer"
+        what = f"{wish}, and train.{'epochs is 0' if not p.epochs else 'head is kept'}"
+        todo = "choose a question-answering checkpoint, or train a new head: train.head auto, train.epochs above 0"
+        raise SpanlineError("params.yaml", what, todo)
+    return found
+
+
+def read_features(manifest: Manifest, vocab_size: int, may_be_none: bool = False) -> Features:
+    """All train features; SpanlineError for none at all (unless there `may_be_none`), a label outside its feature or an
+    unknown token."""
     data = features.read(manifest)
+    if not len(data) and may_be_none:
+        return data
     if not len(data):
         raise SpanlineError(manifest.folder, "holds no features", "train on a split that has questions")
     _refuse(manifest, data, _wrong_labels(data), "has a label outside its context")

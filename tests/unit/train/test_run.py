@@ -8,13 +8,17 @@ from typing import Any
 
 import numpy as np
 import pytest
+import torch
 
 from spanline.common.errors import SpanlineError
+from spanline.model import batches, span_model
+from spanline.model.distributed import ALONE
 from spanline.storage import features
 from spanline.train import loop
-from spanline.train.run import read_features
+from spanline.train.run import fit, kept_head, read_features
+from tests.make.checkpoint import make_stock
 from tests.make.features import VOCABULARY, make_features, write_features
-from tests.make.fitting import lengths, params, train, weights
+from tests.make.fitting import CPU, QUIET, lengths, params, train, weights
 
 
 @pytest.mark.parametrize(
@@ -45,6 +49,46 @@ def test_no_features_are_refused(tmp_path: Path) -> None:
     write_features(make_features([]), tmp_path / "features", tmp_path / "tokenizer.json")
     with pytest.raises(SpanlineError, match="holds no features"):
         read_features(features.manifest(tmp_path / "features"), VOCABULARY)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_has", "head", "epochs", "kept"),
+    [(True, "auto", 1, True), (True, "kept", 0, True), (True, "new", 1, False), (False, "auto", 1, False)],
+)
+def test_the_head_is_kept_where_there_is_one(
+    checkpoint_has: bool, head: str, epochs: float, kept: bool, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = make_stock(tmp_path, "bert") if checkpoint_has else checkpoint
+    name = kept_head(params(head=head, epochs=epochs), folder / "model.safetensors")
+    assert name == ("qa_outputs" if kept else None)
+
+
+@pytest.mark.parametrize(
+    ("checkpoint_has", "head", "epochs", "message"),
+    [
+        (False, "kept", 1, "model.safetensors holds no span head of one linear layer, and train.head is kept; choose"),
+        (False, "auto", 0, "model.safetensors holds no span head of one linear layer, and train.epochs is 0; choose"),
+        (True, "new", 0, "params.yaml: train.head is new, and train.epochs is 0; choose"),
+    ],
+)
+def test_a_head_that_nobody_trained_is_no_model(
+    checkpoint_has: bool, head: str, epochs: float, message: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    folder = make_stock(tmp_path, "bert") if checkpoint_has else checkpoint
+    with pytest.raises(SpanlineError, match=message):
+        kept_head(params(head=head, epochs=epochs), folder / "model.safetensors")
+
+
+def test_training_goes_on_from_the_kept_head(tmp_path: Path) -> None:
+    """Its first loss is that of the checkpoint's model, not of a new head's."""
+    folder, data = make_stock(tmp_path / "stock", "bert"), make_features(lengths(8))
+    p = params(batch_size=8, epochs=1, dropout=0.0)
+    spans = span_model.pretrained(folder, p.seed, p.dropout, "qa_outputs")
+    batch = batches.collate(data, np.arange(8), spans.pad_token_id)
+    with torch.no_grad():
+        expected = span_model.span_loss(*span_model.load(folder)(batch), batch).item() / 8
+    found = fit(spans, data, data.take(np.arange(0)), p, QUIET, CPU, ALONE, tmp_path / "points")
+    assert found.history[0]["loss"] == pytest.approx(expected, rel=1e-4)
 
 
 def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path) -> None:
