@@ -23,9 +23,7 @@ def applied_threshold(params: PostprocessParams, calibration: Calibration) -> fl
     if params.null_score_diff_threshold != "calibrated":
         return float(params.null_score_diff_threshold)
     if calibration.null_score_diff_threshold is None:
-        what = (
-            "is 'calibrated', but there is no calibration split (download.calibration_fraction is 0)"
-        )
+        what = "is 'calibrated', but there is no calibration split (download.calibration_fraction is 0)"
         raise SpanlineError(
             "params.yaml", f"postprocess.null_score_diff_threshold {what}", "set it to a number, as 0.0"
         )
