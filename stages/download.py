@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from spanline.common import console, environment, files, params
-from spanline.download import run
+from spanline.download import run, sources
 from spanline.download.params import Download
 from spanline.runtime import Runtime
 
@@ -25,11 +25,14 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
     environment.require(args.params, "pyarrow", "datasets")
 
-    run.require_pins(settings)
+    sources.require_pins(settings)
+    refused = args.out.with_name(f"{args.out.name}.flaws.csv")  # outside of the folder, which a refusal leaves alone
     with files.new_folder(args.out) as folder:
-        counts = run.write_splits(settings, folder, runtime.progress_every_s)
-    for split, split_counts in counts.items():
-        console.say(f"{split}: {split_counts}")
+        written = run.write_splits(settings, folder, refused, runtime.progress_every_s)
+    for split, counts in written.counts.items():
+        console.say(f"{split}: {counts}")
+    for note in written.notes:
+        console.say(note)
 
 
 if __name__ == "__main__":

@@ -9,6 +9,7 @@ from typing import Any
 
 from spanline.dataset.records import Example
 from spanline.download import formats
+from tests.paths import TINY
 
 GOOD = {
     "version": "v2.0",
@@ -32,6 +33,13 @@ GOOD = {
         }
     ],
 }
+
+
+def tiny_again(folder: Path) -> Path:
+    """The tiny set in a file of other bytes: train and validation may not be one file."""
+    path = folder / "tiny-again.json"
+    path.write_bytes(TINY.read_bytes() + b"\n")
+    return path
 
 
 def read_official(tmp_path: Path, content: Any) -> list[Example]:

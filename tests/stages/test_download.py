@@ -20,23 +20,42 @@ from spanline.common.files import sha256
 from spanline.dataset import splits
 from spanline.download import formats
 from tests.make import yaml_text
+from tests.make.foreign import tiny_again
 from tests.paths import ROOT
 
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
 FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
 
 
+AGAIN_AT = [TINY]  # the tiny set in other bytes, for train; made below
+
+
+def files(train: Any, validation: Any, **changes: Any) -> dict[str, Any]:
+    """Block `files` of section download."""
+    rest = {"format": "auto", "flaws": "refuse", "licence": "ours", "allow_http": True, "max_bytes": 1_000_000}
+    return {"train": train, "validation": validation, **rest, **changes}
+
+
+def pinned(path: Path) -> dict[str, str]:
+    return {"path": str(path), "sha256": sha256(path)}
+
+
+@pytest.fixture(scope="module", autouse=True)
+def again(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    AGAIN_AT[0] = tiny_again(tmp_path_factory.mktemp("again"))
+    return AGAIN_AT[0]
+
+
 def write_params(folder: Path, **changes: Any) -> Path:
     """params.yaml with the tiny set as `files`; changes replace keys of section download."""
-    file = {"path": str(TINY), "sha256": sha256(TINY)}
     download = {
         "source": "files",
         "seed": 17,
         "limits": {"train": None, "calibration": None, "validation": None},
         "calibration_fraction": 0.3,
         "synthetic": {"seed": 5, "train_questions": 100, "calibration_questions": 30, "validation_questions": 30},
-        "files": {"train": file, "validation": file, "format": "auto", "licence": "ours"},
-        "hub": {"name": "a/b", "revision": "0" * 40, "rows": None, "licence": "theirs"},
+        "files": files(pinned(AGAIN_AT[0]), pinned(TINY)),
+        "hub": {"name": "a/b", "revision": "0" * 40, "rows": None, "flaws": "refuse", "licence": "theirs"},
     }
     content = {
         "download": {**download, **changes},
@@ -77,7 +96,8 @@ def test_files(tmp_path: Path) -> None:
     assert names(tmp_path / "data" / "squad") == FILES
     assert [line.partition(":")[0] for line in lines[:3]] == ["train", "calibration", "validation"]
     assert lines[2] == "validation: 39 questions in 4 articles, 32 answerable, 7 not"
-    assert lines[3].startswith("done in ")
+    assert lines[3] == "train and validation share 5 contexts and 3 articles (by title)"
+    assert lines[-1].startswith("done in ")
     validation = splits.read(tmp_path / "data" / "squad" / "validation.parquet")
     assert list(validation) == list(formats.read_official(TINY, str(TINY)))
 
@@ -97,14 +117,8 @@ def test_a_broken_file_ends_in_one_line_and_leaves_nothing(tmp_path: Path) -> No
     content["data"][1]["paragraphs"][0]["qas"][1]["answers"][0]["answer_start"] += 1
     broken = tmp_path / "broken.json"
     broken.write_text(json.dumps(content), encoding="utf-8")
-    file = {"path": str(broken), "sha256": sha256(broken)}
-    files = {
-        "train": {"path": str(TINY), "sha256": sha256(TINY)},
-        "validation": file,
-        "format": "auto",
-        "licence": "ours",
-    }
-    code, lines = run(write_params(tmp_path, files=files), tmp_path / "out" / "squad")
+    params = write_params(tmp_path, files=files(pinned(TINY), pinned(broken)))
+    code, lines = run(params, tmp_path / "out" / "squad")
     assert code == 1
     assert lines == [
         f"error: {broken}, article 'Japanese_Alps_Club', paragraph 1, question 'inside-a-hyphenated-word', answer 1: "
@@ -119,8 +133,7 @@ def test_an_older_folder_survives_a_failure(tmp_path: Path) -> None:
     assert run(write_params(tmp_path), out)[0] == 0
     before = sha256(out / "dataset.json")
     missing = {"path": "none.json", "sha256": None}
-    files = {"train": missing, "validation": missing, "format": "auto", "licence": "ours"}
-    code, lines = run(write_params(tmp_path, files=files), out)
+    code, lines = run(write_params(tmp_path, files=files(missing, missing)), out)
     assert code == 1
     todo = "fix the path; it counts from where the stage runs"
     assert lines == [f"error: none.json: there is no such file; {todo}"]
@@ -169,8 +182,7 @@ def mirror() -> Iterator[str]:
 
 
 def url_params(folder: Path, url: str) -> Path:
-    file = {"path": url, "sha256": sha256(TINY)}
-    return write_params(folder, files={"train": file, "validation": file, "format": "auto", "licence": "ours"})
+    return write_params(folder, files=files({"path": url, "sha256": sha256(TINY)}, pinned(AGAIN_AT[0])))
 
 
 def test_a_url_leaves_only_the_splits(tmp_path: Path, mirror: str) -> None:
@@ -209,9 +221,7 @@ def test_a_stopped_stage_leaves_no_folder_and_runs_again(
 
 
 def test_a_file_without_a_checksum_is_refused_with_the_checksum_to_set(tmp_path: Path) -> None:
-    file = {"path": str(TINY), "sha256": sha256(TINY)}
     unpinned = {"path": str(TINY), "sha256": None}
-    files = {"train": unpinned, "validation": file, "format": "auto", "licence": "ours"}
-    code, lines = run(write_params(tmp_path, files=files), tmp_path / "out")
+    code, lines = run(write_params(tmp_path, files=files(unpinned, pinned(TINY))), tmp_path / "out")
     what = f"download.files.train.sha256 is null, so an edit of {TINY} would go unnoticed"
     assert (code, lines) == (1, [f"error: params.yaml: {what}; set it to {sha256(TINY)}"])

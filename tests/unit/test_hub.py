@@ -115,11 +115,13 @@ def hub(tmp_path_factory: pytest.TempPathFactory) -> Iterator[tuple[Hub, dict[st
     folder = tmp_path_factory.mktemp("hub")
     splits.write(folder / "tiny.parquet", formats.read_official(TINY, str(TINY)))
     split = (folder / "tiny.parquet").read_bytes()
+    splits.write(folder / "most.parquet", list(formats.read_official(TINY, str(TINY)))[1:])
+    validation = (folder / "most.parquet").read_bytes()
     model = {name: name.encode() for name in ("model.safetensors", "tokenizer.json", "vocab.txt", "onnx/model.onnx")}
     model["config.json"] = b'{"model_type": "bert"}'
     old = {"config.json": model["config.json"], "pytorch_model.bin": b"old", "tokenizer.json": b"{}"}
     names = ("squad_v2/train-00000-of-00001.parquet", "squad_v2/validation-00000-of-00001.parquet")
-    dataset = {"README.md": README.encode(), **dict.fromkeys(names, split)}
+    dataset = {"README.md": README.encode(), **dict(zip(names, (split, validation), strict=True))}
     playing = Hub({f"datasets/{DATASET}": dataset, f"models/{MODEL}": model, f"models/{OLD_MODEL}": old})
     with ThreadingHTTPServer(("127.0.0.1", 0), handler(playing)) as server:
         thread = threading.Thread(target=server.serve_forever)
@@ -159,15 +161,30 @@ def run(stage: str, section: dict[str, Any], folder: Path, env: dict[str, str]) 
 def download(**changes: Any) -> dict[str, Any]:
     """Section download with source hub; changes replace keys of its block `hub`."""
     file = {"path": "none", "sha256": None}
-    rows = {"train": 39, "validation": 39}
+    rows = {"train": 39, "validation": 38}
     return {
         "source": "hub",
         "seed": 17,
         "limits": {"train": None, "calibration": None, "validation": None},
         "calibration_fraction": 0.3,
         "synthetic": {"seed": 5, "train_questions": 1, "calibration_questions": 1, "validation_questions": 1},
-        "files": {"train": file, "validation": file, "format": "auto", "licence": "ours"},
-        "hub": {"name": DATASET, "revision": REVISION, "rows": rows, "licence": "theirs", **changes},
+        "files": {
+            "train": file,
+            "validation": file,
+            "format": "auto",
+            "flaws": "refuse",
+            "licence": "ours",
+            "allow_http": False,
+            "max_bytes": 1_000_000,
+        },
+        "hub": {
+            "name": DATASET,
+            "revision": REVISION,
+            "rows": rows,
+            "flaws": "refuse",
+            "licence": "theirs",
+            **changes,
+        },
     }
 
 
@@ -192,15 +209,15 @@ def downloaded(hub: tuple[Hub, dict[str, str]], tmp_path_factory: pytest.TempPat
 
 def test_download_from_the_hub(hub: tuple[Hub, dict[str, str]], downloaded: Path) -> None:
     tiny = list(formats.read_official(TINY, str(TINY)))
-    assert list(splits.read(downloaded / "validation.parquet")) == tiny
+    assert list(splits.read(downloaded / "validation.parquet")) == tiny[1:]
     train = list(splits.read(downloaded / "train.parquet"))
     calibration = list(splits.read(downloaded / "calibration.parquet"))
     assert train
     assert calibration
     assert sorted(train + calibration, key=tiny.index) == tiny
     content = json.loads((downloaded / "dataset.json").read_text(encoding="utf-8"))
-    read = {"records_sha256": formats.records_sha256(tiny)}
-    assert content["read"] == {"name": DATASET, "revision": REVISION, "train": read, "validation": read}
+    hashes = [{"records_sha256": formats.records_sha256(examples)} for examples in (tiny, tiny[1:])]
+    assert content["read"] == {"name": DATASET, "revision": REVISION, "train": hashes[0], "validation": hashes[1]}
     asked = [path for path in hub[0].requests if "tiny_squad/resolve/" in path or "tiny_squad/revision/" in path]
     assert asked
     assert all(REVISION in path for path in asked)
@@ -231,7 +248,7 @@ def test_offline_another_revision_is_refused(hub: tuple[Hub, dict[str, str]], tm
 @pytest.mark.usefixtures("downloaded")
 def test_other_rows_than_pinned(hub: tuple[Hub, dict[str, str]], tmp_path: Path) -> None:
     env = {**hub[1], "HF_HUB_OFFLINE": "1"}
-    code, line = run("download", download(rows={"train": 130_319, "validation": 39}), tmp_path, env)
+    code, line = run("download", download(rows={"train": 130_319, "validation": 38}), tmp_path, env)
     assert code == 1
     assert line == (
         f"error: {DATASET} at {REVISION}: train has 39 rows, expected 130,319; "

@@ -7,6 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spanline.common.params import Revision, Section, Sha256
+from spanline.download.checking.flaws import Policy
 
 
 class SyntheticSource(Section):
@@ -30,8 +31,11 @@ class FilesSource(Section):
 
     train: SourceFile
     validation: SourceFile
-    format: Literal["auto", "squad", "jsonl", "parquet"]  # auto = by the end of the name
-    licence: str  # recorded in dataset.json
+    format: Literal["auto", "squad", "flat", "jsonl", "csv", "parquet"]  # auto = by content, else by the name's end
+    flaws: Policy  # what happens to questions that are flawed
+    licence: str | None  # recorded in dataset.json; null: none is assumed, but the official files are known
+    allow_http: bool  # false: a URL is https:// or file://, and so is what it redirects to
+    max_bytes: Annotated[int, Field(ge=1)]  # of a download
 
 
 class Rows(Section):
@@ -47,7 +51,8 @@ class HubDataset(Section):
     name: str
     revision: Revision
     rows: Rows | None  # checked; null = unchecked
-    licence: str  # recorded in dataset.json
+    flaws: Policy  # what happens to questions that are flawed
+    licence: str | None  # recorded in dataset.json; null: none is assumed, but rajpurkar/squad_v2's is known
 
 
 class Limits(Section):

@@ -2,160 +2,176 @@
 
 from __future__ import annotations
 
-import functools
-from collections.abc import Callable, Iterable, Iterator, Mapping
-from dataclasses import asdict, dataclass
+from collections.abc import Iterable, Mapping
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from tempfile import TemporaryDirectory
-from typing import Any, Literal
+from typing import Any
 
-from spanline import hub
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256, to_json, write_text
 from spanline.dataset import splits as split_files
 from spanline.dataset.records import Example
 from spanline.dataset.splits import Counts
-from spanline.download import fetch, formats, sampling
-from spanline.download.params import Download, FilesSource, HubDataset, SourceFile, SyntheticSource
-from spanline.synthetic import corpus
+from spanline.download import formats, sampling
+from spanline.download.checking import flaws
+from spanline.download.params import Download
+from spanline.download.sampling import Unit
+from spanline.download.sources import SPLITS, Opener, Source, Split, open_source, refuse_same
+from spanline.download.survey import Survey
 
-Split = Literal["train", "calibration", "validation"]
-SPLITS: tuple[Split, ...] = ("train", "calibration", "validation")
-Opener = Callable[[], Iterator[Example]]  # opens a split anew each time
+FLAWS = "flaws.csv"  # beside the splits, if anything was repaired or dropped
+PAIRS: tuple[tuple[Split, Split], ...] = (
+    ("train", "validation"),
+    ("train", "calibration"),
+    ("calibration", "validation"),
+)
 
 
 @dataclass(frozen=True)
-class Source:
-    """Where examples come from. `read` says what was read, by checksum, without paths of this machine."""
+class Written:
+    """What came of the stage."""
+
+    counts: dict[Split, Counts]
+    notes: list[str] = field(default_factory=list)  # lines for the person who runs it
+
+
+@dataclass(frozen=True)
+class Parted:
+    """The three splits, calibration parted from train."""
 
     splits: Mapping[Split, Opener]
-    read: Mapping[str, Any]
-    licence: str
+    unit: Unit | None  # what was kept whole; None where nothing was parted
+    notes: list[str] = field(default_factory=list)
 
 
-def write_splits(settings: Download, folder: Path, progress_every_s: float) -> dict[Split, Counts]:
-    """Write train, calibration and validation.parquet and dataset.json into `folder`; the counts per split.
+def write_splits(settings: Download, folder: Path, flaws_path: Path, progress_every_s: float) -> Written:
+    """Write train, calibration and validation.parquet and dataset.json into `folder`, and flaws.csv if there are any.
 
-    Raises SpanlineError for a mistake in the source and for an empty train or validation split.
+    Raises SpanlineError for a mistake in the source and for an empty train or validation split. Where several flawed
+    questions are refused, `flaws_path` lists them; it is removed otherwise.
     """
+    flaws_path.unlink(missing_ok=True)
     with TemporaryDirectory(dir=folder) as downloads:
-        source = _open(settings, Path(downloads), progress_every_s)
-        splits = _with_calibration(source.splits, settings)
-        counts = {split: _write_split(splits[split], split, settings, folder) for split in SPLITS}
-    write_text(folder / "dataset.json", to_json(_description(settings, source, counts, folder)))
-    return counts
+        source = open_source(settings, Path(downloads), progress_every_s)
+        try:
+            return _write_all(settings, source, folder)
+        except flaws.RefusedError:
+            for reading in source.readings().values():
+                reading.finish()  # so that the list is whole
+            raise flaws.refusal(source.found(), flaws_path) from None
 
 
-def require_pins(settings: Download) -> None:
-    """Refuse a file without a checksum, and say which to set: DVC tracks the pin, so no edit goes unnoticed."""
-    if settings.source != "files":
-        return
-    for split, file in (("train", settings.files.train), ("validation", settings.files.validation)):
-        path = fetch.local_path(file.path)
-        if file.sha256 is None and path is not None and path.is_file():
-            what = f"download.files.{split}.sha256 is null, so an edit of {file.path} would go unnoticed"
-            raise SpanlineError("params.yaml", what, f"set it to {sha256(path)}")
+def _write_all(settings: Download, source: Source, folder: Path) -> Written:
+    parted = _with_calibration(source.splits, settings)
+    surveys = {split: Survey() for split in SPLITS}
+    counts = {split: _write_split(parted.splits[split], split, settings, folder, surveys[split]) for split in SPLITS}
+    content: dict[str, Any] = {
+        "source": settings.source,
+        "read": _read(source),
+        "licence": source.licence,
+        "seed": settings.seed,
+        "limits": settings.limits.model_dump(),
+        "calibration_fraction": None if settings.source == "synthetic" else settings.calibration_fraction,
+        "calibration_unit": parted.unit,
+        "splits": {split: _split_facts(folder / f"{split}.parquet", counts[split], surveys[split]) for split in SPLITS},
+        "shared": {f"{one}_and_{other}": surveys[one].shared(surveys[other]) for one, other in PAIRS},
+        "flaws": {split: found.facts() for split, found in source.found().items()} or None,
+    }
+    write_text(folder / "dataset.json", to_json(content))
+    if any(found.flaws for found in source.found().values()):
+        flaws.write(folder / FLAWS, source.found())
+    return Written(counts, [*parted.notes, *_flaw_notes(source), *_survey_notes(content)])
 
 
-def _open(settings: Download, downloads: Path, progress_every_s: float) -> Source:
-    if settings.source == "synthetic":
-        return _synthetic(settings.synthetic)
-    if settings.source == "files":
-        return _files(settings.files, downloads, progress_every_s)
-    return _hub(settings.hub)
+def _read(source: Source) -> dict[str, Any]:
+    """What was read, by checksum."""
+    if not source.hash_records:
+        return dict(source.read)
+    hashes: dict[str, Any] = {
+        split: {"records_sha256": formats.records_sha256(open_())} for split, open_ in source.splits.items()
+    }
+    refuse_same(hashes["train"], hashes["validation"], "records_sha256", str(source.read["name"]))
+    return {**source.read, **hashes}
 
 
-def _synthetic(settings: SyntheticSource) -> Source:
-    sizes = (settings.train_questions, settings.calibration_questions, settings.validation_questions)
-    openers = {split: _synthetic_opener(split, settings.seed, size) for split, size in zip(SPLITS, sizes, strict=True)}
-    return Source(openers, settings.model_dump(), "made by Spanline from a seed; no text of anyone else")
+def _split_facts(path: Path, counts: Counts, survey: Survey) -> dict[str, Any]:
+    return {**asdict(counts), **survey.counts(), "sha256": sha256(path)}
 
 
-def _synthetic_opener(split: Split, seed: int, size: int) -> Opener:
-    return lambda: corpus.examples(split, seed, size) if size else iter(())
+def _flaw_notes(source: Source) -> list[str]:
+    notes = []
+    for split, found in source.found().items():
+        done = [f"{found.questions[how]:,} {how}" for how in ("repaired", "dropped") if found.questions[how]]
+        if done:
+            kinds = ", ".join(f"{sum(by.values()):,} {kind}" for kind, by in found.by_kind().items())
+            notes.append(f"{split}: {' and '.join(done)} for flaws ({kinds}); {FLAWS} beside the splits lists them")
+        if found.made_titles:
+            notes.append(f"{split}: has no titles, so each context counts as an article of its own")
+    if source.readings() and source.licence is None:
+        notes.append("licence: not stated; `licence` of the source in params.yaml takes it")
+    return notes
 
 
-def _files(settings: FilesSource, downloads: Path, progress_every_s: float) -> Source:
-    splits: dict[Split, Opener] = {}
-    read: dict[str, Any] = {}
-    given: dict[Split, SourceFile] = {"train": settings.train, "validation": settings.validation}
-    for split, file in given.items():
-        local = fetch.fetch(file.path, file.sha256, downloads / split, progress_every_s)
-        kind = _format(settings.format, local)
-        splits[split] = _file_opener(kind, local, fetch.without_secrets(file.path))
-        read[split] = {"file": fetch.public_name(file.path), "format": kind, "sha256": sha256(local)}
-    return Source(splits, read, settings.licence)
+def _survey_notes(content: Mapping[str, Any]) -> list[str]:
+    notes = []
+    for split, facts in content["splits"].items():
+        if facts["repeated_questions"]:
+            what = f"{facts['repeated_questions']:,} questions come again in their context"
+            notes.append(f"{split}: {what}, {facts['contradicting_questions']:,} of them with a contradicting label")
+    for pair, shared in content["shared"].items():
+        if any(shared.values()):
+            what = f"{shared['contexts']:,} contexts and {shared['articles']:,} articles (by title)"
+            notes.append(f"{pair.replace('_', ' ')} share {what}")
+    return notes
 
 
-_FORMATS = {".json": "squad", ".jsonl": "jsonl", ".parquet": "parquet"}
+def _with_calibration(splits: Mapping[Split, Opener], settings: Download) -> Parted:
+    """Split calibration off train, before any limit: so it is the same whatever train's limit is.
 
-
-def _format(name: str, path: Path) -> str:
-    if name != "auto":
-        return name
-    if path.suffix not in _FORMATS:
-        todo = f"set download.files.format to {', '.join(_FORMATS.values())}"
-        raise SpanlineError(path.name, f"its name ends in none of {', '.join(_FORMATS)}", todo)
-    return _FORMATS[path.suffix]
-
-
-def _file_opener(kind: str, path: Path, origin: str) -> Opener:
-    if kind == "jsonl":
-        return lambda: formats.read_jsonl(path, origin)
-    if kind == "parquet":
-        return lambda: formats.read_parquet(path, origin)
-    # official JSON is parsed in memory anyway, so the examples stay there: they are read up to three times
-    load = functools.cache(lambda: list(formats.read_official(path, origin)))
-    return lambda: iter(load())
-
-
-def _hub(settings: HubDataset) -> Source:
-    dataset = hub.load_dataset(settings.name, settings.revision)
-    openers: dict[Split, Opener] = {}
-    read: dict[str, Any] = {"name": settings.name, "revision": settings.revision}
-    rows = settings.rows.model_dump() if settings.rows else {}
-    hub_splits: tuple[Split, ...] = ("train", "validation")
-    for split in hub_splits:
-        place = f"{settings.name} at {settings.revision}"
-        _check_hub_split(dataset, split, rows.get(split), place)
-        openers[split] = _hub_opener(dataset[split], f"{place}, {split}")
-        read[split] = {"records_sha256": formats.records_sha256(openers[split]())}
-    return Source(openers, read, settings.licence)
-
-
-def _check_hub_split(dataset: Any, split: str, expected: int | None, place: str) -> None:
-    if split not in dataset:
-        todo = "name a data set that has both train and validation"
-        raise SpanlineError(place, f"has no split '{split}', only {', '.join(dataset)}", todo)
-    formats.check_columns(dataset[split].column_names, f"{place}, {split}")
-    found = dataset[split].num_rows
-    if expected is not None and found != expected:
-        todo = "check name and revision, or set download.hub.rows if you trust it"
-        raise SpanlineError(place, f"{split} has {found:,} rows, expected {expected:,}", todo)
-
-
-def _hub_opener(dataset: Any, origin: str) -> Opener:
-    return lambda: formats.from_batches(dataset.with_format("arrow").iter(split_files.ROWS_PER_GROUP), origin)
-
-
-def _with_calibration(splits: Mapping[Split, Opener], settings: Download) -> Mapping[Split, Opener]:
-    """Split calibration off train by article, before any limit: so it is the same whatever train's limit is."""
+    Whole articles go, as near the fraction as they allow; contexts where that is less than half of it (or nothing).
+    """
     if "calibration" in splits:
-        return splits
+        return Parted(splits, None)
     if not settings.calibration_fraction:
-        return {**splits, "calibration": lambda: iter(())}
-    sizes = sampling.article_sizes(splits["train"]())
-    questions = round(settings.calibration_fraction * sizes.total())
-    titles = sampling.choose_articles(sizes, questions, settings.seed, "calibration")
+        return Parted({**splits, "calibration": lambda: iter(())}, None)
+    units: tuple[Unit, ...] = ("article", "context")
+    tried = []
+    for unit in units:
+        sizes = sampling.sizes(splits["train"](), unit)
+        questions = settings.calibration_fraction * sizes.total()
+        chosen = sampling.choose_part(sizes, questions, settings.seed)
+        tried.append((sum(sizes[name] for name in chosen), unit, chosen))
+        if tried[-1][0] >= questions / 2:
+            break
+    found, unit, chosen = max(tried, key=lambda one: (one[0], one[1] == "article"))
+    if not found:
+        raise _no_calibration(questions, sizes)
+    notes = [] if unit == "article" else ["calibration: split off by context, since whole articles are too large"]
+    if found < questions / 2:
+        notes.append(
+            f"calibration: {found:,} questions instead of {questions:,.0f}, the nearest that whole {unit}s allow"
+        )
+    return Parted(_parted(splits, chosen, unit), unit, notes)
+
+
+def _parted(splits: Mapping[Split, Opener], chosen: frozenset[str], unit: Unit) -> dict[Split, Opener]:
     return {
-        "train": lambda: sampling.leave(splits["train"](), titles),
-        "calibration": lambda: sampling.keep(splits["train"](), titles),
+        "train": lambda: sampling.leave(splits["train"](), chosen, unit),
+        "calibration": lambda: sampling.keep(splits["train"](), chosen, unit),
         "validation": splits["validation"],
     }
 
 
-def _write_split(open_split: Opener, split: Split, settings: Download, folder: Path) -> Counts:
-    counts = split_files.write(folder / f"{split}.parquet", _limited(open_split, split, settings))
+def _no_calibration(questions: float, sizes: Mapping[str, int]) -> SpanlineError:
+    what = f"no part of its {len(sizes):,} contexts has between 1 and {int(2 * questions):,} questions"
+    todo = "bring more contexts, or raise download.calibration_fraction (0 = no calibration split)"
+    return SpanlineError("split train", what, todo)
+
+
+def _write_split(open_split: Opener, split: Split, settings: Download, folder: Path, survey: Survey) -> Counts:
+    examples = survey.watch(_limited(open_split, split, settings))
+    counts = split_files.write(folder / f"{split}.parquet", examples)
     if not counts.questions and split != "calibration":
         todo = "bring more articles, or lower download.calibration_fraction (0 = no calibration split)"
         raise SpanlineError(f"split {split}", "is empty", todo)
@@ -166,17 +182,5 @@ def _limited(open_split: Opener, split: Split, settings: Download) -> Iterable[E
     limit: int | None = getattr(settings.limits, split)
     if limit is None:
         return open_split()
-    titles = sampling.choose_articles(sampling.article_sizes(open_split()), limit, settings.seed, "limit")
+    titles = sampling.choose_articles(sampling.sizes(open_split()), limit, settings.seed, "limit")
     return sampling.keep(open_split(), titles)
-
-
-def _description(settings: Download, source: Source, counts: dict[Split, Counts], folder: Path) -> dict[str, Any]:
-    return {
-        "source": settings.source,
-        "read": source.read,
-        "licence": source.licence,
-        "seed": settings.seed,
-        "limits": settings.limits.model_dump(),
-        "calibration_fraction": None if settings.source == "synthetic" else settings.calibration_fraction,
-        "splits": {split: {**asdict(counts[split]), "sha256": sha256(folder / f"{split}.parquet")} for split in SPLITS},
-    }

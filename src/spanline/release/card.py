@@ -181,7 +181,7 @@ def _licences(facts: Facts) -> str:
     return f"""## Licences
 
 - Encoder {facts.checkpoint["name"]}: {facts.encoder_licence}.
-- Data: {facts.dataset["licence"]}.
+- Data: {facts.dataset["licence"] or "not stated; ask those who made it"}.
 """
 
 

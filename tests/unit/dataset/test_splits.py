@@ -153,8 +153,7 @@ REFUSALS: list[tuple[dict[str, Any], str]] = [
     ({"id": [1, 2]}, "data.parquet, row 1: 'id' is 1; write a text"),
     (
         {"id": ["q1", "q1"]},
-        "data.parquet, article 'Orvel', question 'q1': this id has come before; "
-        "give each question an id of its own, or drop one",
+        "data.parquet, row 2, question 'q1': this id has come before; give each question an id of its own, or drop one",
     ),
     (
         {"answers": [{"text": ["Lake"], "answer_start": [1]}, {"text": [], "answer_start": []}]},

@@ -6,6 +6,7 @@ import hashlib
 import threading
 import time
 from collections.abc import Iterator
+from dataclasses import replace
 from http.server import BaseHTTPRequestHandler, ThreadingHTTPServer
 from pathlib import Path
 from typing import ClassVar
@@ -16,6 +17,7 @@ from spanline.common.errors import SpanlineError
 from spanline.download import fetch
 
 BODY = b"0123456789" * 300_000
+LIMITS = fetch.Limits(allow_http=True, max_bytes=10_000_000, progress_every_s=5.0)
 SHA256 = hashlib.sha256(BODY).hexdigest()
 
 
@@ -88,27 +90,27 @@ def _no_proxy_and_no_wait(monkeypatch: pytest.MonkeyPatch) -> None:
 def refusal(location: str, expected: str | None, folder: Path) -> str:
     """The line of the error; asserts that nothing was kept."""
     with pytest.raises(SpanlineError) as error:
-        fetch.fetch(location, expected, folder, 5.0)
+        fetch.fetch(location, expected, folder, LIMITS)
     assert not folder.exists() or list(folder.iterdir()) == []
     return str(error.value)
 
 
 @pytest.mark.parametrize("name", ["data.json", "unsized.json", "data.json?key=1"])
 def test_a_url(server: str, tmp_path: Path, name: str, capsys: pytest.CaptureFixture[str]) -> None:
-    path = fetch.fetch(f"{server}/{name}", SHA256, tmp_path / "new", 5.0)
-    assert path == tmp_path / "new" / name.partition("?")[0]
+    path = fetch.fetch(f"{server}/{name}", SHA256, tmp_path / "new", LIMITS)
+    assert path == tmp_path / "new" / "download.json"
     assert path.read_bytes() == BODY
     assert list(path.parent.iterdir()) == [path]
     size = "" if "unsized" in name else " (3,000,000 bytes)"
-    assert capsys.readouterr().err == f"fetching {server}/{path.name}{size}\n"
+    assert capsys.readouterr().err == f"fetching {server}/{name.partition('?')[0]}{size}\n"
 
 
 def test_a_redirect(server: str, tmp_path: Path) -> None:
-    assert fetch.fetch(f"{server}/moved.json", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert fetch.fetch(f"{server}/moved.json", SHA256, tmp_path, LIMITS).read_bytes() == BODY
 
 
 def test_progress_shows_size_and_time_left(server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]) -> None:
-    fetch.fetch(f"{server}/data.json", SHA256, tmp_path, 1e-9)
+    fetch.fetch(f"{server}/data.json", SHA256, tmp_path, replace(LIMITS, progress_every_s=1e-9))
     lines = capsys.readouterr().err.splitlines()
     assert lines[1].startswith(f"{server}/data.json  65,536/3,000,000 bytes  ")
     assert lines[1].endswith(" left")
@@ -119,7 +121,7 @@ def test_a_path_is_used_where_it_is(tmp_path: Path) -> None:
     path.write_bytes(BODY)
     for location in (str(path), path.as_uri()):
         for expected in (None, SHA256):
-            assert fetch.fetch(location, expected, tmp_path / "none", 5.0) == path
+            assert fetch.fetch(location, expected, tmp_path / "none", LIMITS) == path
     assert not (tmp_path / "none").exists()
 
 
@@ -152,7 +154,7 @@ def test_cut_off_each_time(server: str, tmp_path: Path) -> None:
 def test_a_body_that_is_cut_off_goes_on_where_it_was_cut(
     server: str, tmp_path: Path, capsys: pytest.CaptureFixture[str]
 ) -> None:
-    assert fetch.fetch(f"{server}/flaky.json?key=secret", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert fetch.fetch(f"{server}/flaky.json?key=secret", SHA256, tmp_path, LIMITS).read_bytes() == BODY
     assert [given for _, given in Handler.asked] == [None, "bytes=1048576-", "bytes=2097152-"]
     lines = capsys.readouterr().err.splitlines()
     assert lines[1] == f"{server}/flaky.json was cut off after 1,048,576 of 3,000,000 bytes; trying again"
@@ -161,12 +163,12 @@ def test_a_body_that_is_cut_off_goes_on_where_it_was_cut(
 
 
 def test_a_server_without_ranges_sends_all_again(server: str, tmp_path: Path) -> None:
-    assert fetch.fetch(f"{server}/again.json", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert fetch.fetch(f"{server}/again.json", SHA256, tmp_path, LIMITS).read_bytes() == BODY
     assert len(Handler.asked) == 3
 
 
 def test_a_busy_server_is_asked_again(server: str, tmp_path: Path) -> None:
-    assert fetch.fetch(f"{server}/busy.json", SHA256, tmp_path, 5.0).read_bytes() == BODY
+    assert fetch.fetch(f"{server}/busy.json", SHA256, tmp_path, LIMITS).read_bytes() == BODY
     assert len(Handler.asked) == 2
 
 
@@ -196,7 +198,7 @@ def test_missing_path_and_foreign_scheme(tmp_path: Path) -> None:
         line = refusal(location, None, tmp_path)
         assert line == f"{location}: there is no such file; fix the path; it counts from where the stage runs"
     line = refusal("s3://bucket/data.json", SHA256, tmp_path)
-    assert line == ("s3://bucket/data.json: can't fetch s3://; give a path, or a file://, http:// or https:// URL")
+    assert line == "s3://bucket/data.json: can't fetch s3://; give a path, or a file:///path or https://host/path URL"
 
 
 def test_recorded_names_hold_no_secret_and_no_folder() -> None:

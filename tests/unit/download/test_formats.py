@@ -105,7 +105,7 @@ OFFICIAL_REFUSALS = [
     (change("data", to=[]), "data.json: holds no example at all; point to a file with questions"),
     (
         change("data", 0, "paragraphs", 0, "qas", 1, "id", to="q1"),
-        "data.json, article 'Orvel', question 'q1': this id has come before; "
+        "data.json, article 'Orvel', paragraph 1, question 'q1': this id has come before; "
         "give each question an id of its own, or drop one",
     ),
 ]
@@ -144,7 +144,7 @@ JSONL_REFUSALS = [
     ),
     (
         record(id="first"),
-        "data.jsonl, article 'Orvel', question 'first': this id has come before; "
+        "data.jsonl, line 2, question 'first': this id has come before; "
         "give each question an id of its own, or drop one",
     ),
 ]

@@ -23,12 +23,15 @@ OFFICIAL_REFUSALS = [
         change("data", 0, to=7),
         "data.json, article 1: is 7, not an object with 'title'; compare with the official files",
     ),
-    (change("data", 0, "title"), "data.json, article 1: field 'title' is missing; add it: a text"),
+    (
+        change("data", 0, "title"),
+        "data.json, article 1, paragraph 1, question 'q1': field 'title' is missing; add it: a text",
+    ),
     (change("data", 0, "paragraphs"), "data.json, article 'Orvel': field 'paragraphs' is missing; add it: a list"),
-    (change(*PARAGRAPH, "context"), f"{IN_PARAGRAPH}: field 'context' is missing; add it: a text"),
+    (change(*PARAGRAPH, "context"), f"{IN_PARAGRAPH}, question 'q1': field 'context' is missing; add it: a text"),
     (
         change(*PARAGRAPH, "context", to=" \n"),
-        f"{IN_PARAGRAPH}: 'context' is empty; drop its questions, or give it a text",
+        f"{IN_PARAGRAPH}, question 'q1': 'context' is empty; drop its questions, or give it a text",
     ),
     (change(*PARAGRAPH, "qas"), f"{IN_PARAGRAPH}: field 'qas' is missing; add it: a list"),
     (change(*Q2, "id"), f"{IN_PARAGRAPH}, question 2: field 'id' is missing; add it: a text"),
@@ -105,7 +108,7 @@ JSONL_REFUSALS = [
         record(context=""),
         "data.jsonl, line 2, question 'q1': 'context' is empty; drop its questions, or give it a text",
     ),
-    (record(answers=[]), "data.jsonl, line 2, question 'q1': 'answers' is []; write an object"),
+    (record(answers="cold"), "data.jsonl, line 2, question 'q1': 'answers' is 'cold'; write an object"),
     (
         record(answers={"text": ["cold"]}),
         "data.jsonl, line 2, question 'q1', answers: field 'answer_start' is missing; add it: a list",
