@@ -35,7 +35,7 @@ def main() -> None:
     args = _arguments()
     p = params.load(args.params, "predict", PredictParams)
     p = p.model_copy(update={"tokens_per_batch": args.tokens_per_batch or p.tokens_per_batch})
-    where = device.prepare(args.device, 0, p.precision, p.deterministic)
+    where = device.prepare(args.device, 0, p.precision, p.deterministic, p.instructions)
     manifest = features.manifest(args.features)
     max_length = manifest.params["max_length"]
     data = features.read(manifest)

@@ -36,7 +36,7 @@ def main() -> None:
     args = _arguments()
     p = params.load(args.params, "train", TrainParams)
     p = p.model_copy(update={"precision": args.precision or p.precision, "deterministic": args.device == "cpu"})
-    where = device.prepare(args.device, p.num_threads, p.precision, p.deterministic)
+    where = device.prepare(args.device, p.num_threads, p.precision, p.deterministic, p.instructions)
     manifest = features.manifest(args.features)
     data = features.read(manifest)
     count = min(len(data), args.steps * p.batch_size)

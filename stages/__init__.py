@@ -89,8 +89,9 @@ def check_code() -> None:
 
 is_program = use_own_tree()  # else a test, say, imports a stage: nobody knows then what it has run
 
-from spanline.common import console, params  # noqa: E402 - from here on it is this tree's
+from spanline.common import arithmetic, console, params  # noqa: E402 - from here on it is this tree's
 from spanline.common.errors import SpanlineError  # noqa: E402
 
 if is_program:
+    arithmetic.limit_numpy()
     console.last_checks[:] = [check_code, params.check_unchanged]

@@ -27,7 +27,8 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, 1, p.precision, p.deterministic)  # a batch per thread: device.num_workers
+    # One thread, for each batch has its own: device.num_workers.
+    where = device.prepare(runtime.device, 1, p.precision, p.deterministic, p.instructions)
     spans = span_model.load(args.model)
     todo = "run both stages anew: dvc repro featurize train predict"
     span_model.refuse_mismatch(spans, args.model, manifest, todo)

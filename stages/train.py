@@ -33,7 +33,7 @@ def main() -> None:
     runtime = params.load(args.params, "runtime", Runtime)
 
     manifest = features.manifest(args.features)
-    where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic)
+    where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic, p.instructions)
     head = run.kept_head(p, args.checkpoint / span_model.WEIGHTS)
     spans = span_model.pretrained(args.checkpoint, p.seed, p.dropout if p.epochs else None, head)
     span_model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")

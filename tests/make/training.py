@@ -38,6 +38,7 @@ PARAMS: dict[str, Any] = {
     "precision": "float32",
     "gradient_checkpointing": False,
     "compile": False,
+    "instructions": "avx2",
     "deterministic": True,
     "num_threads": 1,
 }

@@ -212,7 +212,9 @@ class QuestionAnswerer:
                 shown.add(len(lengths_B), read)
 
         tokens = self._tokens_per_batch
-        p = PredictParams(tokens_per_batch=tokens, precision=self._precision, deterministic=False)
+        p = PredictParams(
+            tokens_per_batch=tokens, precision=self._precision, instructions="native", deterministic=False
+        )
         try:
             return predict.predict(self._model, features, p, self._device, tick, self._workers)
         except SpanlineError as error:

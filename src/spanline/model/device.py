@@ -12,17 +12,21 @@ from typing import Any
 import torch
 
 from spanline.common.errors import SpanlineError
+from spanline.model import processor
 from spanline.model.distributed import local_rank, local_size
-from spanline.model.precision import Precision
+from spanline.model.precision import Instructions, Precision
 from spanline.runtime import num_cores
 
 
-def prepare(name: str, num_threads: int, precision: Precision, deterministic: bool) -> torch.device:
+def prepare(
+    name: str, num_threads: int, precision: Precision, deterministic: bool, instructions: Instructions
+) -> torch.device:
     """The device that `runtime.device` names, with torch set up for it. Call once, before the first tensor.
 
     `num_threads` counts CPU threads, 0 = one for each core this process may use. It shapes the last bits of results
     (the gradients of layer norms are summed thread by thread, for one): a tracked param, not `runtime.workers`.
     """
+    processor.limit(instructions)
     os.environ.setdefault("CUBLAS_WORKSPACE_CONFIG", ":4096:8")  # cuBLAS reads it once: sums in a fixed order
     torch.set_num_threads(num_threads or num_cores())
     torch.use_deterministic_algorithms(deterministic)
@@ -32,6 +36,7 @@ def prepare(name: str, num_threads: int, precision: Precision, deterministic: bo
     if device.type == "cuda":
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
+    processor.tell(device, instructions)
     return device
 
 

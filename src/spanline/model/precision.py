@@ -5,3 +5,4 @@ from __future__ import annotations
 from typing import Literal
 
 Precision = Literal["float32", "tf32", "bfloat16"]
+Instructions = Literal["avx2", "native"]

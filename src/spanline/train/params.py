@@ -7,7 +7,7 @@ from typing import Annotated, Literal
 from pydantic import Field
 
 from spanline.common.params import Section
-from spanline.model.precision import Precision
+from spanline.model.precision import Instructions, Precision
 from spanline.train.optimizer import Schedule
 
 Share = Annotated[float, Field(ge=0, lt=1)]
@@ -37,5 +37,6 @@ class TrainParams(Section):
     precision: Precision
     gradient_checkpointing: bool  # activations are computed again instead of kept
     compile: bool  # torch.compile
+    instructions: Instructions  # of an x86-64 CPU: avx2 (the same bytes on each that has it) or native (all it has)
     deterministic: bool  # only kernels that give the same bytes each time; on a GPU somewhat slower
     num_threads: Annotated[int, Field(ge=0)]  # CPU threads; their number shapes the last bits of sums. 0 = all cores

@@ -165,7 +165,7 @@ def by_stages(folder: Path, settings: dict[str, Any]) -> dict[str, Any]:
     rows = to_table(given)
     encoded, _ = encoding.encode(rows, tokenizer, params)
     data = encoding.cut_group(rows, encoded, tokenizer, params, slow=False)
-    p = PredictParams(tokens_per_batch=100, precision="float32", deterministic=True)
+    p = PredictParams(tokens_per_batch=100, precision="float32", instructions="native", deterministic=True)
     logits = predict.predict(span_model.load(folder), data, p, torch.device("cpu"), lambda lengths_B: None)
     contexts = {example.id: example.context for example in given}
     search = AnswerSearchParams(**settings["answer_search"])

@@ -34,7 +34,9 @@ def one_thread() -> Iterator[None]:
 
 
 def params(tokens_per_batch: int, precision: str = "float32") -> PredictParams:
-    return PredictParams(tokens_per_batch=tokens_per_batch, precision=precision, deterministic=True)
+    return PredictParams(
+        tokens_per_batch=tokens_per_batch, precision=precision, instructions="native", deterministic=True
+    )
 
 
 def predicted(spans: span_model.SpanModel, data: features.Features, p: PredictParams) -> Logits:
