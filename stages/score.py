@@ -21,7 +21,8 @@ def main() -> None:
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="parquet file of the split, in")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers, in")
-    parser.add_argument("--out", type=Path, required=True, help="scores (JSON), out")
+    parser.add_argument("--out", type=Path, required=True, help="the few scores that DVC's tables show (JSON), out")
+    parser.add_argument("--scores", type=Path, required=True, help="all scores, with their intervals (JSON), out")
     parser.add_argument("--slices", type=Path, required=True, help="scores by kind of question (CSV), out")
     parser.add_argument("--plots", type=Path, required=True, help="folder of plot data (CSV), out")
     args = parser.parse_args()
@@ -34,7 +35,8 @@ def main() -> None:
         for name, text in scored.plots.items():
             (folder / name).write_text(text, encoding="utf-8")
     write_text(args.slices, to_csv(Slice._fields, scored.slices))
-    write_text(args.out, to_json(scored.sections))
+    write_text(args.scores, to_json(scored.sections))
+    write_text(args.out, to_json(run.daily(scored.sections)))
     console.say(run.summary(scored))
 
 

@@ -68,8 +68,9 @@ def test_a_folder_is_named_only_where_it_is_imported_whole() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_path_of_a_command_is_declared_and_the_other_way_round(name: str) -> None:
     stage = definition(name)
-    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if path.startswith("data/")}
+    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if str(path).startswith("data/")}
     declared |= {path for key in ("metrics", "plots") for entry in stage.get(key, []) for path in entry}
+    declared |= {path for entry in stage.get("outs", []) if isinstance(entry, dict) for path in entry}
     words = {word for word in shlex.split(stage["cmd"]) if DATA_PATH.fullmatch(word)}
     # a command may name the folder that declared files lie in
     undeclared = {word for word in words if not any(f"{path}/".startswith(f"{word}/") for path in declared)}

@@ -39,7 +39,7 @@ def edit(tree: Workspace) -> None:
 
 
 def exact(tree: Workspace) -> float:
-    score: float = json.loads((tree.root / "metrics/validation.json").read_text())["answers"]["exact"]
+    score: float = json.loads((tree.root / "metrics/scores.json").read_text())["answers"]["exact"]
     return score
 
 

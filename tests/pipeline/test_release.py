@@ -43,7 +43,7 @@ def test_a_release_is_whole_says_how_it_was_made_and_comes_out_the_same(workspac
     assert set(files) == {*model, "README.md", "answering.json"}
     assert model.items() <= files.items()
     card = files["README.md"].decode()
-    scores = json.loads((workspace.root / "metrics/validation.json").read_text())
+    scores = json.loads((workspace.root / "metrics/scores.json").read_text())
     assert workspace.run("git", "rev-parse", "HEAD").stdout.strip() in card
     assert sha256(workspace.root / "dvc.lock") in card
     row = scores["answers"]
@@ -82,7 +82,7 @@ def test_the_release_answers_as_the_pipeline_did(workspace: Workspace, tmp_path:
     assert [answer["no_answer_probability"] for answer in found] == pytest.approx(expected, abs=1e-4)
 
 
-@pytest.mark.parametrize("path", ["data/model/config.json", "data/calibration.json", "metrics/validation.json"])
+@pytest.mark.parametrize("path", ["data/model/config.json", "data/calibration.json", "metrics/scores.json"])
 def test_files_that_are_not_of_the_lock_are_refused(workspace: Workspace, tmp_path: Path, path: str) -> None:
     file = workspace.root / path
     content: Any = json.loads(file.read_text())

@@ -30,7 +30,7 @@ def test_changed_threshold_runs_postprocess_and_score_only(unchanged: Workspace)
     unchanged.set_param("postprocess.null_score_diff_threshold", -1.25)
     assert unchanged.repro() == {"postprocess", "score"}
     scores = json.loads((unchanged.root / "metrics/validation.json").read_text())
-    assert scores["answers"]["null_score_diff_threshold"] == -1.25
+    assert scores["threshold"] == -1.25
 
 
 def test_a_comment_in_the_windows_stops_at_the_features(unchanged: Workspace) -> None:
@@ -67,7 +67,7 @@ def test_the_commands_of_the_readme_work(unchanged: Workspace) -> None:
     assert "metrics/validation.json" in json.dumps(shown)
     unchanged.set_param("postprocess.null_score_diff_threshold", 30.0)
     unchanged.repro()
-    assert "null_score_diff_threshold" in unchanged.run("dvc", "metrics", "diff").stdout
+    assert "threshold" in unchanged.run("dvc", "metrics", "diff").stdout
     assert "postprocess.null_score_diff_threshold" in unchanged.run("dvc", "params", "diff").stdout
     unchanged.run("dvc", "plots", "show", "--out", "plots")
     assert (unchanged.root / "plots/index.html").stat().st_size > 1000
@@ -96,3 +96,19 @@ def test_a_failing_stage_leaves_the_lock_and_the_cache_alone(unchanged: Workspac
     assert not list((unchanged.root / "data").rglob("*.partial"))
     unchanged.run("git", "checkout", "-q", "params.yaml")
     assert unchanged.repro() == set()
+
+
+def test_the_metrics_fit_a_screen(unchanged: Workspace, monkeypatch: pytest.MonkeyPatch) -> None:
+    """Of 160 columns: every metric with its whole name, beside the experiment; parameters and dependencies give way."""
+    names = ["exact", "f1", *(f"{part}_{key}" for part in ("HasAns", "NoAns") for key in ("exact", "f1"))]
+    names += ["threshold", "brier_score", "calibration_error"]
+    lines = unchanged.run("dvc", "metrics", "show").stdout.splitlines()
+    assert lines[0].split() == ["Path", *sorted(names, key=lines[0].index)]
+    assert set(lines[0].split()) == {"Path", *names}
+    assert max(map(len, lines)) <= 160
+    monkeypatch.setenv("COLUMNS", "160")
+    shown = unchanged.run("dvc", "exp", "show", "--no-pager").stdout.splitlines()
+    assert max(map(len, shown)) <= 160
+    assert {"Experiment", "Created", *names} <= set(shown[1].split())
+    paged = unchanged.run("dvc", "exp", "show").stdout.splitlines()  # all columns; a pager shows the first 160
+    assert {"Experiment", "Created", *names} <= set(paged[1][:160].split())

@@ -15,8 +15,8 @@ from spanline.squad_v2 import sweep
 from tests.make.project import PLOTS, files_of, run_stage, tiny_examples, write_params
 
 OPTIONS = shlex.split(
-    "--squad squad.parquet --answers answers --out metrics/validation.json --slices metrics/slices.csv "
-    "--plots metrics/plots"
+    "--squad squad.parquet --answers answers --out metrics/validation.json --scores metrics/scores.json "
+    "--slices metrics/slices.csv --plots metrics/plots"
 )
 NAMES = ("predictions", "best_spans", "null_odds", "na_prob", "num_features", "thresholds")
 
@@ -66,13 +66,18 @@ def test_leaves_the_official_numbers(project: Path) -> None:
     code, lines = run_stage(project, "score", *OPTIONS)
     assert code == 0, lines
     plots = {f"metrics/plots/{name}.csv" for name in PLOTS}
-    assert files_of(project) - before == {"metrics/validation.json", "metrics/slices.csv"} | plots
-    report = json.loads((project / "metrics" / "validation.json").read_text("utf-8"))
+    assert (
+        files_of(project) - before == {"metrics/validation.json", "metrics/scores.json", "metrics/slices.csv"} | plots
+    )
+    report = json.loads((project / "metrics" / "scores.json").read_text("utf-8"))
     gold = splits.read_gold(project / "squad.parquet")
     official = sweep.official_scores(gold, content(project, "predictions"), None, sweep.NEVER)
     section = report["answers"]
     for key, value in official.items():
         assert section[key] == pytest.approx(value)
+    daily = json.loads((project / "metrics" / "validation.json").read_text("utf-8"))
+    assert daily.items() >= {key: section[key] for key in ("exact", "f1", "HasAns_exact", "NoAns_f1")}.items()
+    assert daily["threshold"] == section["null_score_diff_threshold"] == 0.5
     assert (section["total"], section["HasAns_total"] + section["NoAns_total"]) == (39, 39)
     assert lines[-1].startswith("done in ")
 

@@ -138,7 +138,7 @@ def test_a_queue_of_experiments_over_two_gpus_of_three(ann: Workspace, tmp_path:
     ann.run("dvc", "checkout")
     assert ann.repro() == set()
     scores = json.loads((ann.root / "metrics/validation.json").read_text())
-    assert scores["answers"]["null_score_diff_threshold"] == -2.5
+    assert scores["threshold"] == -2.5
 
 
 @pytest.mark.slow

@@ -8,7 +8,7 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
-_SCORES = {  # key of metrics/validation.json -> what the card calls it
+_SCORES = {  # key of metrics/scores.json -> what the card calls it
     "at_threshold_0": "threshold 0",
     "at_calibrated_threshold": "calibrated threshold",
     "answers": "**answers as written**",
@@ -22,7 +22,7 @@ class Facts:
     dataset: dict[str, Any]  # dataset.json
     checkpoint: dict[str, Any]  # checkpoint.json
     trained: dict[str, Any]  # metrics/train.json
-    scores: dict[str, Any]  # metrics/validation.json
+    scores: dict[str, Any]  # metrics/scores.json
     params: dict[str, Any]  # sections of params.yaml, from dvc.lock
     config: dict[str, Any]  # the model's config.json
     encoder_licence: str  # SPDX, lower case
@@ -100,6 +100,14 @@ Not intended: questions that need several passages, arithmetic or a yes or no; d
 """
 
 
+def _intervals(intervals: dict[str, Any]) -> str:
+    count = f"{intervals['articles']:,}"
+    if "exact_low" not in intervals:
+        return f"\nNo 95 % intervals: {count} articles are too few to tell how the scores move with new ones."
+    ranges = [f"{name} {intervals[f'{name}_low']:.1f} to {intervals[f'{name}_high']:.1f}" for name in ("exact", "f1")]
+    return f"\n95 % intervals of the answers as written, on new articles like the {count} here: {', '.join(ranges)}."
+
+
 def _scores(facts: Facts) -> str:
     scores = facts.scores
     lines = ["| | exact | f1 | HasAns f1 | NoAns f1 | threshold (logits) |", "|---|---:|---:|---:|---:|---:|"]
@@ -115,13 +123,7 @@ that were neither trained on nor used to set the threshold.
 
 {chr(10).join(lines)}
 """
-    intervals = scores.get("intervals_95_percent")
-    if intervals:
-        ranges = [
-            f"{name} {intervals[f'{name}_low']:.1f} to {intervals[f'{name}_high']:.1f}" for name in ("exact", "f1")
-        ]
-        text += f"\n95 % intervals of the answers as written, over {intervals['articles']:,} articles: "
-        text += f"{', '.join(ranges)}."
+    text += _intervals(scores["intervals_95_percent"])
     quality = scores.get("no_answer_probability")
     if quality:
         text += (

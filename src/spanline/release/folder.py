@@ -23,7 +23,7 @@ from spanline.no_answer.calibration import Calibration
 from spanline.release.card import Facts, card
 
 LOCK, CARD = "dvc.lock", "README.md"
-MODEL, CALIBRATION, SCORES = "data/model", "data/calibration.json", "metrics/validation.json"
+MODEL, CALIBRATION, SCORES = "data/model", "data/calibration.json", "metrics/scores.json"
 DATASET, CHECKPOINT, TRAINED = "data/squad/dataset.json", "data/checkpoint/checkpoint.json", "metrics/train.json"
 _REPRO = "dvc repro"
 # Of the encoders of presets/ and of the default. Others are named by --encoder-licence.

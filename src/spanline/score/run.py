@@ -23,9 +23,23 @@ from spanline.statistics.clusters import MIN_CLUSTERS
 class Scored:
     """What the score stage writes."""
 
-    sections: dict[str, dict[str, float]]  # metrics/validation.json
+    sections: dict[str, dict[str, float]]  # metrics/scores.json
     slices: list[slices.Slice]  # metrics/slices.csv
     plots: dict[str, str]  # file name -> CSV
+
+
+DAILY = ("exact", "f1", "HasAns_exact", "HasAns_f1", "NoAns_exact", "NoAns_f1")  # of the answers as written
+
+
+def daily(sections: Mapping[str, Mapping[str, float]]) -> dict[str, float]:
+    """metrics/validation.json, what people compare every day: few numbers with short names, for DVC's tables."""
+    answers = sections["answers"]
+    return {
+        **{key: answers[key] for key in DAILY if key in answers},
+        "threshold": answers["null_score_diff_threshold"],
+        "brier_score": sections["no_answer_probability"]["brier_score"],
+        "calibration_error": sections["no_answer_probability"]["expected_calibration_error"],
+    }
 
 
 def score_run(examples: Sequence[Example], answers: Answers, params: ScoreParams) -> Scored:

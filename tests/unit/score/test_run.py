@@ -51,6 +51,21 @@ def test_sections() -> None:
     assert sections["precision_recall"] == {"pr_exact_ap": 100.0, "pr_f1_ap": 100.0, "pr_oracle_ap": 100.0}
 
 
+def test_the_daily_numbers_are_those_of_the_answers_as_written() -> None:
+    sections = run.score_run(EXAMPLES, ANSWERS, PARAMS).sections
+    answers, quality = sections["answers"], sections["no_answer_probability"]
+    assert run.daily(sections) == {
+        **{
+            key: answers[key]
+            for key in answers
+            if not key.endswith(("total", "thresh", "threshold", "best_exact", "best_f1"))
+        },
+        "threshold": 0.5,
+        "brier_score": quality["brier_score"],
+        "calibration_error": quality["expected_calibration_error"],
+    }
+
+
 def test_slices_are_of_the_answers_as_written() -> None:
     rows = {row.slice: row for row in run.score_run(EXAMPLES, ANSWERS, PARAMS).slices}
     assert rows["features: 2"] == ("features: 2", 1, 0.0, 0.0)  # `c` is blanked, though its best span is right
