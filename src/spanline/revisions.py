@@ -80,6 +80,16 @@ class Revision:
         wanted = entries if names is None else {name: entries[name] for name in names}
         return {name: self._object(md5, path, name) for name, md5 in wanted.items()}
 
+    def folder(self, path: str) -> Path:
+        """The output folder `path` under a name of its own: links to the objects of DVC's cache."""
+        linked = self.scratch / self.commit / "linked" / path
+        for name, file in self.files(path).items():
+            target = linked / name
+            target.parent.mkdir(parents=True, exist_ok=True)
+            if not target.exists():
+                target.symlink_to(file.resolve())
+        return linked
+
     def _object(self, md5: str, path: str, name: str | None) -> Path:
         """An object of the cache; a missing one is fetched with `dvc get`."""
         cached = self._cache / "files" / "md5" / md5[:2] / md5[2:]
