@@ -4,7 +4,7 @@ BIN := $(CURDIR)/.venv/bin
 export PATH := $(BIN):$(PATH)
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro test lint preset team push check verify lock clean
+.PHONY: help repro test lint plots preset team push check verify lock clean
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -22,6 +22,10 @@ lint: .venv/installed-dev  ## formatter, linter, types, import layers
 	ruff check
 	mypy
 	lint-imports
+
+# DVC's page of plots loads Vega from a server; this one has it inside. ARGS='diff HEAD' draws two revisions.
+plots: .venv/installed  ## draw the plots into dvc_plots/index.html, which needs no network: dvc plots $(ARGS)
+	python -m tools.plots $(or $(ARGS),show)
 
 preset: .venv/installed  ## overlay presets/$(NAME).yaml on params.yaml; without NAME: list them
 	python -m spanline.preset --presets presets --params params.yaml $(NAME)

@@ -33,6 +33,11 @@ def code_deps(name: str) -> set[str]:
     return {dep for dep in definition(name)["deps"] if dep.startswith(("src/", "stages/"))}
 
 
+def paths_of(entry: str | dict[str, Any]) -> list[str]:
+    """An output's path, with options behind it or not."""
+    return [entry] if isinstance(entry, str) else list(entry)
+
+
 def source(name: str) -> ast.Module:
     return ast.parse((ROOT / "stages" / f"{name}.py").read_text(encoding="utf-8"))
 
@@ -68,9 +73,8 @@ def test_a_folder_is_named_only_where_it_is_imported_whole() -> None:
 @pytest.mark.parametrize("name", SCRIPTS)
 def test_every_path_of_a_command_is_declared_and_the_other_way_round(name: str) -> None:
     stage = definition(name)
-    declared = {path for key in ("deps", "outs") for path in stage.get(key, []) if str(path).startswith("data/")}
-    declared |= {path for key in ("metrics", "plots") for entry in stage.get(key, []) for path in entry}
-    declared |= {path for entry in stage.get("outs", []) if isinstance(entry, dict) for path in entry}
+    declared = {path for path in stage["deps"] if path.startswith("data/")}
+    declared |= {path for key in ("outs", "metrics") for entry in stage.get(key, []) for path in paths_of(entry)}
     words = {word for word in shlex.split(stage["cmd"]) if DATA_PATH.fullmatch(word)}
     # a command may name the folder that declared files lie in
     undeclared = {word for word in words if not any(f"{path}/".startswith(f"{word}/") for path in declared)}
@@ -84,13 +88,14 @@ def test_params_are_the_sections_that_the_script_loads(name: str) -> None:
     loaded = {ast.unparse(call.args[1]).strip("'\"") for call in calls(name, "params.load")} - {"runtime"}
     loaded = {module.SECTION if section == "SECTION" else section for section in loaded}
     required = [arg for call in calls(name, "environment.require") for arg in call.args[1:]]
+    loaded |= set(getattr(module, "SHOWN", ()))  # the report's: it shows their values
     loaded |= {f"environment.{ast.literal_eval(arg)}" for arg in required}
     assert set(definition(name).get("params", [])) == loaded
 
 
 def test_every_plot_that_score_writes_is_declared() -> None:
-    """DVC draws, caches and compares only what dvc.yaml names."""
-    declared = {path for entry in definition("score")["plots"] for path in entry}
+    """DVC keeps only what dvc.yaml names."""
+    declared = {path for entry in definition("score")["outs"] for path in entry} - {"metrics/scores.json"}
     assert declared == {"metrics/slices.csv", *(f"metrics/plots/{name}.csv" for name in PLOTS)}
 
 
@@ -105,7 +110,7 @@ def test_every_section_of_params_is_read_and_checked_by_a_stage() -> None:
 def test_sections_are_strict_and_have_no_defaults(name: str) -> None:
     module = importlib.import_module(f"stages.{name}")
     if not hasattr(module, "PARAMS"):
-        assert "params" not in definition(name)
+        assert not calls(name, "params.load")
         return
     for model in [*_models(module.PARAMS), AnswerSearchParams, Runtime]:  # two sections that are no stage's own
         assert model.model_config["extra"] == "forbid"

@@ -16,6 +16,7 @@ LIGHT = {
     "stages.calibrate": HEAVY | {"tokenizers"},
     "stages.postprocess": HEAVY | {"tokenizers", "scipy"},
     "stages.score": HEAVY | {"tokenizers"},
+    "stages.report": HEAVY | {"tokenizers", "scipy"},
     "stages.featurize": HEAVY,
     "spanline.cli.main": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.walkthrough.entities": HEAVY,
@@ -41,7 +42,7 @@ def test_imports_nothing_heavy(module: str) -> None:
     assert not found & LIGHT[module]
 
 
-@pytest.mark.parametrize("stage", ["featurize", "calibrate", "postprocess", "score"])
+@pytest.mark.parametrize("stage", ["featurize", "calibrate", "postprocess", "score", "report"])
 def test_a_light_stage_hides_pandas(stage: str) -> None:
     """Which pyarrow would import on the first conversion to numpy. Only a stage that runs as a program hides it: tests
     call `main` in a process that may want pandas."""

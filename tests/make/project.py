@@ -37,7 +37,7 @@ FEATURIZE: dict[str, Any] = {
     "long_questions": "cut",
     "rows_per_shard": 40,
 }
-PLOTS = ("pr_exact", "pr_f1", "pr_oracle", "threshold_sweep", "reliability", "score_diff_histogram")  # of score
+PLOTS = ("precision_recall", "threshold_sweep", "reliability", "score_diff_histogram")  # of score
 
 
 def tiny_examples() -> list[Example]:

@@ -26,9 +26,9 @@ def test_first_run_runs_every_stage_and_the_second_none(tmp_path: Path, tiny_enc
     assert "up to date" in workspace.run("dvc", "status").stdout
 
 
-def test_changed_threshold_runs_postprocess_and_score_only(unchanged: Workspace) -> None:
+def test_changed_threshold_runs_postprocess_score_and_report_only(unchanged: Workspace) -> None:
     unchanged.set_param("postprocess.null_score_diff_threshold", -1.25)
-    assert unchanged.repro() == {"postprocess", "score"}
+    assert unchanged.repro() == {"postprocess", "score", "report"}
     scores = json.loads((unchanged.root / "metrics/validation.json").read_text())
     assert scores["threshold"] == -1.25
 
@@ -44,7 +44,7 @@ def test_changed_metric_of_the_threshold_keeps_the_logits(unchanged: Workspace) 
     unchanged.set_param("calibrate.metric", "exact")
     ran = unchanged.repro()
     assert "calibrate" in ran
-    assert ran <= {"calibrate", "postprocess", "score"}
+    assert ran <= {"calibrate", "postprocess", "score", "report"}
 
 
 def test_runtime_section_runs_nothing(unchanged: Workspace) -> None:
@@ -56,7 +56,7 @@ def test_runtime_section_runs_nothing(unchanged: Workspace) -> None:
 def test_going_back_takes_the_results_from_the_run_cache(unchanged: Workspace) -> None:
     before = (unchanged.root / "metrics/validation.json").read_bytes()
     unchanged.set_param("postprocess.null_score_diff_threshold", 3.5)
-    assert unchanged.repro() == {"postprocess", "score"}
+    assert unchanged.repro() == {"postprocess", "score", "report"}
     unchanged.run("git", "checkout", "-q", "params.yaml")
     assert unchanged.repro() == set()
     assert (unchanged.root / "metrics/validation.json").read_bytes() == before

@@ -26,6 +26,7 @@ STAGES = (
     "calibrate",
     "postprocess",
     "score",
+    "report",
 )
 
 

@@ -24,7 +24,7 @@ from tests.make.foreign import tiny_again
 from tests.paths import ROOT
 
 TINY = ROOT / "tests" / "data" / "tiny-squad.json"
-FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
+FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json", "statistics.json"}
 
 
 AGAIN_AT = [TINY]  # the tiny set in other bytes, for train; made below

@@ -24,20 +24,21 @@ from tests.pipeline.workspace import STAGES, Workspace
 pytestmark = pytest.mark.slow
 SCRIPTS = {path.stem: {s for s in STAGES if s.partition("@")[0] == path.stem} for path in ROOT.glob("stages/[a-z]*.py")}
 OF_SECTION: dict[str, set[str]] = {
-    **{name: SCRIPTS[name] for name in SCRIPTS},
-    "answer_search": {"calibrate", "postprocess"},
+    **{name: SCRIPTS[name] | {"report"} for name in SCRIPTS},
+    "answer_search": {"calibrate", "postprocess", "report"},
     "runtime": set(),
 }
 # Who writes a file and who reads it; a pattern may stand for several files.
 FILES: dict[str, set[str]] = {
     "data/squad/train.parquet": {"download", "featurize@train"},
     "data/squad/calibration.parquet": {"download", "featurize@calibration", "calibrate"},
-    "data/squad/validation.parquet": {"download", "featurize@validation", "postprocess", "score"},
-    "data/squad/dataset.json": {"download"},
+    "data/squad/validation.parquet": {"download", "featurize@validation", "postprocess", "score", "report"},
+    "data/squad/dataset.json": {"download", "report"},
+    "data/squad/statistics.json": {"download", "report"},
     "data/checkpoint/tokenizer.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/config.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/model.safetensors": {"checkpoint", "train"},
-    "data/checkpoint/checkpoint.json": {"checkpoint", "train"},
+    "data/checkpoint/checkpoint.json": {"checkpoint", "train", "report"},
     "data/features/train/*": {"featurize@train", "train"},
     "data/features/calibration/*": {"featurize@calibration", "train", "predict@calibration", "calibrate"},
     "data/features/validation/*": {"featurize@validation", "predict@validation", "postprocess"},
@@ -45,11 +46,13 @@ FILES: dict[str, set[str]] = {
     "data/logits/calibration/*": {"predict@calibration", "calibrate"},
     "data/logits/validation/*": {"predict@validation", "postprocess"},
     "data/calibration.json": {"calibrate", "postprocess"},
-    "data/answers/*": {"postprocess", "score"},
-    "metrics/train*": {"train"},
-    "metrics/*.json": {"score"},  # but train's, above
-    "metrics/slices.csv": {"score"},
-    "metrics/plots/*": {"score"},
+    "data/answers/*": {"postprocess", "score", "report"},
+    "data/report/*": {"report"},
+    "metrics/train*": {"train", "report"},
+    "metrics/scores.json": {"score", "report"},
+    "metrics/validation.json": {"score"},
+    "metrics/slices.csv": {"score", "report"},
+    "metrics/plots/*": {"score", "report"},
 }
 UNUSED = (
     "README.md",
@@ -133,8 +136,6 @@ def test_module(workspace: Workspace, name: str) -> None:
 @pytest.mark.parametrize("pattern", FILES)
 def test_file(workspace: Workspace, pattern: str) -> None:
     paths = [path for path in sorted(workspace.root.glob(pattern)) if path.is_file()]
-    if pattern == "metrics/*.json":
-        paths = [path for path in paths if path.name != "train.json"]
     assert paths
     for path in paths:
         assert changed_by(workspace, path, path.read_bytes() + b"\n") == FILES[pattern], path

@@ -11,7 +11,7 @@ import os
 import sys
 from collections.abc import Callable
 
-from spanline.cli import ask, compare, ensemble, release
+from spanline.cli import ask, compare, ensemble, examples, release, report
 from spanline.common import console
 
 READER_GONE = 141
@@ -20,7 +20,8 @@ READER_GONE = 141
 def main() -> None:
     """Parse, and run the subcommand."""
     parser = argparse.ArgumentParser(prog="spanline", description=str(__doc__).partition("\n")[0])
-    subcommands = parser.add_subparsers(required=True, metavar="ask | compare | summary | ensemble | release | push")
+    names = "ask | compare | summary | ensemble | report | examples | release | push"
+    subcommands = parser.add_subparsers(required=True, metavar=names)
     ask.add_ask(subcommands.add_parser("ask", help="answer questions", description=ask.run.__doc__))
     description = compare.run_compare.__doc__
     compare.add_compare(subcommands.add_parser("compare", help="is B better than A?", description=description))
@@ -28,6 +29,14 @@ def main() -> None:
     compare.add_summary(subcommands.add_parser("summary", help="a table of runs", description=description))
     description = ensemble.run_ensemble.__doc__
     ensemble.add_ensemble(subcommands.add_parser("ensemble", help="average several runs", description=description))
+    description = report.run.__doc__
+    report.add_report(
+        subcommands.add_parser("report", help="make a page about one or two runs", description=description)
+    )
+    description = examples.run.__doc__
+    examples.add_examples(
+        subcommands.add_parser("examples", help="print right and wrong answers", description=description)
+    )
     description = release.run_release.__doc__
     release.add_release(subcommands.add_parser("release", help="make a folder for others", description=description))
     description = release.run_push.__doc__

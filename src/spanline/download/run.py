@@ -18,6 +18,7 @@ from spanline.download.checking import flaws
 from spanline.download.params import Download
 from spanline.download.sampling import Unit
 from spanline.download.sources import SPLITS, Opener, Source, Split, open_source, refuse_same
+from spanline.download.statistics import Statistics
 from spanline.download.survey import Survey
 
 FLAWS = "flaws.csv"  # beside the splits, if anything was repaired or dropped
@@ -46,7 +47,7 @@ class Parted:
 
 
 def write_splits(settings: Download, folder: Path, flaws_path: Path, progress_every_s: float) -> Written:
-    """Write train, calibration and validation.parquet and dataset.json into `folder`, and flaws.csv if there are any.
+    """Write train, calibration and validation.parquet, dataset.json, statistics.json and any flaws.csv to `folder`.
 
     Raises SpanlineError for a mistake in the source and for an empty train or validation split. Where several flawed
     questions are refused, `flaws_path` lists them; it is removed otherwise.
@@ -64,8 +65,11 @@ def write_splits(settings: Download, folder: Path, flaws_path: Path, progress_ev
 
 def _write_all(settings: Download, source: Source, folder: Path) -> Written:
     parted = _with_calibration(source.splits, settings)
-    surveys = {split: Survey() for split in SPLITS}
-    counts = {split: _write_split(parted.splits[split], split, settings, folder, surveys[split]) for split in SPLITS}
+    surveys, statistics = {split: Survey() for split in SPLITS}, {split: Statistics() for split in SPLITS}
+    counts = {}
+    for split in SPLITS:
+        examples = _limited(parted.splits[split], split, settings)
+        counts[split] = _write_split(statistics[split].watch(surveys[split].watch(examples)), split, folder)
     content: dict[str, Any] = {
         "source": settings.source,
         "read": _read(source),
@@ -79,6 +83,7 @@ def _write_all(settings: Download, source: Source, folder: Path) -> Written:
         "flaws": {split: found.facts() for split, found in source.found().items()} or None,
     }
     write_text(folder / "dataset.json", to_json(content))
+    write_text(folder / "statistics.json", to_json({split: found.summary() for split, found in statistics.items()}))
     if any(found.flaws for found in source.found().values()):
         flaws.write(folder / FLAWS, source.found())
     return Written(counts, [*parted.notes, *_flaw_notes(source), *_survey_notes(content)])
@@ -169,8 +174,7 @@ def _no_calibration(questions: float, sizes: Mapping[str, int]) -> SpanlineError
     return SpanlineError("split train", what, todo)
 
 
-def _write_split(open_split: Opener, split: Split, settings: Download, folder: Path, survey: Survey) -> Counts:
-    examples = survey.watch(_limited(open_split, split, settings))
+def _write_split(examples: Iterable[Example], split: Split, folder: Path) -> Counts:
     counts = split_files.write(folder / f"{split}.parquet", examples)
     if not counts.questions and split != "calibration":
         todo = "bring more articles, or lower download.calibration_fraction (0 = no calibration split)"

@@ -8,6 +8,7 @@ from __future__ import annotations
 from collections.abc import Sequence
 
 import numpy as np
+from numpy.typing import NDArray
 
 from spanline.squad_v2.scores import QuestionScore
 from spanline.statistics.clusters import add_up, numbered
@@ -29,9 +30,23 @@ def article_intervals(
     found: dict[str, float] = {"articles": len(set(titles)), "resamples": resamples}
     for prefix, of_part_Q in (("", answerable_Q | True), ("HasAns_", answerable_Q), ("NoAns_", ~answerable_Q)):
         if of_part_Q.any():
-            clusters = add_up(article_Q[of_part_Q], *scores_Q2[of_part_Q].T)
-            for key, estimate in zip(("exact", "f1"), estimates(clusters, resamples, seed), strict=True):
-                found |= _bounds(prefix + key, estimate)
+            found |= _of_part(prefix, article_Q[of_part_Q], scores_Q2[of_part_Q], resamples, seed)
+    return found
+
+
+def slice_interval(
+    titles: Sequence[str], scores: Sequence[QuestionScore], resamples: int, seed: int
+) -> dict[str, float]:
+    """`exact_low`, `exact_high`, `f1_low`, `f1_high` of these questions, in percent; nothing with too few articles."""
+    return _of_part("", numbered(titles), 100.0 * np.array(scores, np.float64).reshape(-1, 2), resamples, seed)
+
+
+def _of_part(
+    prefix: str, article_Q: NDArray[np.intp], scores_Q2: NDArray[np.float64], resamples: int, seed: int
+) -> dict[str, float]:
+    found: dict[str, float] = {}
+    for key, estimate in zip(("exact", "f1"), estimates(add_up(article_Q, *scores_Q2.T), resamples, seed), strict=True):
+        found |= _bounds(prefix + key, estimate)
     return found
 
 

@@ -91,6 +91,11 @@ def _oracle(run: Run, key: str, optimum: Optimum) -> dict[str, float]:
     }
 
 
+def oracle_f1_threshold(run: Run) -> float:
+    """The threshold in logits at which f1 is highest on this very set: AN ORACLE."""
+    return _oracle_threshold(run.score_diff, sweep_both(run.gold, run.best_spans, run.as_span, run.na_prob)[1].qid)
+
+
 def _oracle_threshold(score_diff: Mapping[str, float | None], last_answered: str | None) -> float:
     """The score_diff of the last question answered, in logits.
 

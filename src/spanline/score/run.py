@@ -4,11 +4,12 @@ from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import partial
 from typing import Any
 
 import numpy as np
 
-from spanline.answers import Answers
+from spanline.answers import Answers, Thresholds
 from spanline.common.files import to_csv
 from spanline.dataset.records import Example
 from spanline.score import intervals, plots, report, slices
@@ -50,21 +51,24 @@ def score_run(examples: Sequence[Example], answers: Answers, params: ScoreParams
     curves_ = curves.precision_recall(run.gold, run.as_span, run.na_prob)
     sections = {
         **report.sections(run, answers.thresholds),
-        "intervals_95_percent": _intervals(examples, scores, params),
+        "intervals_95_percent": _intervals(examples, [scores[example.id] for example in examples], params),
         "no_answer_probability": _calibration(run, params),
         "precision_recall": curves.average_precisions(curves_),
     }
-    return Scored(
-        sections, slices.slices(examples, scores, answers.num_features), _plots(run, curves_, answers, params)
-    )
+    slices_ = slices.slices(examples, scores, answers.num_features, partial(_slice_interval, params))
+    return Scored(sections, slices_, _plots(run, curves_, answers.thresholds, params))
 
 
-def _intervals(
-    examples: Sequence[Example], scores: Mapping[str, QuestionScore], params: ScoreParams
-) -> dict[str, float]:
+def _intervals(examples: Sequence[Example], scores: Sequence[QuestionScore], params: ScoreParams) -> dict[str, float]:
     titles, is_answerable = zip(*((example.title, example.is_answerable) for example in examples), strict=True)
-    in_order = [scores[example.id] for example in examples]
-    return intervals.article_intervals(titles, is_answerable, in_order, params.bootstrap_resamples, params.seed)
+    return intervals.article_intervals(titles, is_answerable, scores, params.bootstrap_resamples, params.seed)
+
+
+def _slice_interval(
+    params: ScoreParams, examples: Sequence[Example], scores: Sequence[QuestionScore]
+) -> dict[str, float]:
+    titles = [example.title for example in examples]
+    return intervals.slice_interval(titles, scores, params.bootstrap_resamples, params.seed)
 
 
 def _calibration(run: report.Run, params: ScoreParams) -> dict[str, float]:
@@ -85,16 +89,12 @@ def _outcomes(run: report.Run) -> tuple[Floats, Flags]:
 
 
 def _plots(
-    run: report.Run, curves_: Mapping[str, curves.PrecisionRecall], answers: Answers, params: ScoreParams
+    run: report.Run, curves_: Mapping[str, curves.PrecisionRecall], thresholds: Thresholds, params: ScoreParams
 ) -> dict[str, str]:
     """Without an answerable question the precision-recall curves are their first point."""
-    nothing = curves.PrecisionRecall([(0.0, 1.0)])
-    marks = (0.0, answers.thresholds.applied, answers.thresholds.calibrated or 0.0)
+    marks = plots.marks(thresholds, report.oracle_f1_threshold(run))
     rows: dict[str, Sequence[Any]] = {
-        **{
-            name: plots.precision_recall_points(curves_.get(name, nothing))
-            for name in ("pr_exact", "pr_f1", "pr_oracle")
-        },
+        "precision_recall": plots.precision_recall_points(run, curves_, marks),
         "threshold_sweep": plots.threshold_sweep(run, marks),
         "reliability": plots.reliability(*_outcomes(run), params.calibration_bins),
         "score_diff_histogram": plots.score_diff_histogram(run),

@@ -20,7 +20,7 @@ from tests.make.foreign import tiny_again
 from tests.paths import TINY
 
 TRAIN = [TINY]  # of other bytes than TINY, which is validation; made below
-FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json"}
+FILES = {"train.parquet", "calibration.parquet", "validation.parquet", "dataset.json", "statistics.json"}
 
 
 @pytest.fixture(autouse=True, scope="module")

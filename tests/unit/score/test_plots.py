@@ -9,10 +9,11 @@ import math
 import numpy as np
 import pytest
 
+from spanline.answers import Thresholds
 from spanline.common.files import to_csv
 from spanline.score import plots, report
 from spanline.score.probability_quality import expected_calibration_error
-from spanline.squad_v2.curves import PrecisionRecall
+from spanline.squad_v2.curves import precision_recall
 from tests.make.scored import answers_at
 
 
@@ -33,14 +34,19 @@ def run(num_questions: int, seed: int) -> report.Run:
 @pytest.mark.parametrize(("num_questions", "seed"), [(1, 1), (2, 2), (50, 3), (400, 4), (1000, 5)])
 def test_sweep_equals_the_scores_at_each_threshold(num_questions: int, seed: int) -> None:
     run_ = run(num_questions, seed)
-    rows = plots.threshold_sweep(run_, (0.0, 0.25, -0.125))
+    rows = plots.threshold_sweep(run_, {"0": 0.0, "a": 0.25, "b": -0.125, "c": 0.25})
     thresholds = [row.null_score_diff_threshold for row in rows]
     assert thresholds == sorted(set(thresholds))
     assert {0.0, 0.25, -0.125} <= set(thresholds)
     assert len(rows) <= plots.MAX_ROWS
+    assert {row.null_score_diff_threshold: row.mark for row in rows if row.mark} == {
+        0.0: "0",
+        0.25: "a; c",
+        -0.125: "b",
+    }
     for row in rows:
         expected = run_.at(row.null_score_diff_threshold)
-        for key, value in row._asdict().items():
+        for key, value in list(row._asdict().items())[:-1]:
             assert value == (None if key not in expected else pytest.approx(expected[key], abs=1e-6)), key
     as_null, as_span = run_.at(-1e9), run_.at(1e9)
     assert rows[0].f1 == pytest.approx(as_null["f1"], abs=1e-6)
@@ -49,7 +55,7 @@ def test_sweep_equals_the_scores_at_each_threshold(num_questions: int, seed: int
 
 def test_sweep_without_a_legal_span() -> None:
     run_ = report.checked_run({"q": []}, answers_at({"q": ""}, {"q": None}, {"q": 1.0}, 0.0, None))
-    assert plots.threshold_sweep(run_, (0.0,)) == [(0.0, 100.0, 100.0, None, None, 100.0, 100.0)]
+    assert plots.threshold_sweep(run_, {"0": 0.0}) == [(0.0, 100.0, 100.0, None, None, 100.0, 100.0, "0")]
     assert sum(row.unanswerable for row in plots.score_diff_histogram(run_)) == 0
 
 
@@ -61,7 +67,6 @@ def test_reliability_gives_the_calibration_error() -> None:
     error = sum(row.questions * abs(row.na_prob - row.unanswerable) for row in rows) / 504
     assert error == pytest.approx(expected_calibration_error(prob, outcome, 10), abs=1e-5)
     assert sum(row.questions for row in rows) == 504
-    assert [row.perfect for row in rows] == [row.na_prob for row in rows]
 
 
 def test_reliability_leaves_empty_bins_out() -> None:
@@ -77,16 +82,45 @@ def test_histogram_holds_every_legal_question() -> None:
     assert sum(row.unanswerable for row in rows) == sum(not run_.gold[qid] for qid in legal)
 
 
-def test_precision_recall_is_thinned_evenly() -> None:
-    curve = PrecisionRecall([(number / 1000, 1 - number / 2000) for number in range(1001)])
-    rows = plots.precision_recall_points(curve)
-    assert len(rows) == plots.MAX_ROWS
-    assert (rows[0], rows[-1]) == ((0.0, 1.0), (1.0, 0.5))
-    assert len(plots.precision_recall_points(PrecisionRecall([(0.0, 1.0)]))) == 1
+def test_precision_recall_is_thinned_evenly_and_marked() -> None:
+    run_ = run(1000, 5)
+    curves = precision_recall(run_.gold, run_.as_span, run_.na_prob)
+    rows = plots.precision_recall_points(run_, curves, {"0": 0.0, "low": -1e9})
+    for name, official in (("exact", "pr_exact"), ("f1", "pr_f1"), ("answerable", "pr_oracle")):
+        points = [row[1:] for row in rows if row.curve == name]
+        assert len(points) == plots.MAX_ROWS
+        assert [point[0] for point in points] == sorted(point[0] for point in points)
+        assert points[0][:2] == (0.0, 1.0)
+        assert points[-1][:2] == pytest.approx(curves[official].points[-1], abs=1e-6)
+        # a mark lies on the curve: no two of these thresholds tie, so a threshold is a point of it
+        [at_0], [nothing] = ([p[:2] for p in points if p[2] == mark] for mark in ("0", "low"))
+        assert nothing == (0.0, 1.0)
+        assert min(math.dist(at_0, point) for point in curves[official].points) < 1e-5
+
+
+def test_precision_recall_without_an_answerable_question_is_its_first_point() -> None:
+    run_ = report.checked_run({"q": []}, answers_at({"q": "x"}, {"q": 1.0}, {"q": 0.5}, 0.0, None))
+    rows = plots.precision_recall_points(run_, {}, {"0": 0.0})
+    assert rows == [(name, 0.0, 1.0, None) for name in ("exact", "f1", "answerable")]
+
+
+@pytest.mark.parametrize(
+    ("applied", "calibrated", "names"),
+    [
+        (-0.5, -0.5, {"0": 0.0, "calibrated, applied": -0.5, "oracle": 2.0}),
+        (0.0, -0.5, {"0, applied": 0.0, "calibrated": -0.5, "oracle": 2.0}),
+        (1.0, -0.5, {"0": 0.0, "calibrated": -0.5, "applied": 1.0, "oracle": 2.0}),
+        (0.0, None, {"0, applied": 0.0, "oracle": 2.0}),
+    ],
+)
+def test_marks_say_which_threshold_was_applied(
+    applied: float, calibrated: float | None, names: dict[str, float]
+) -> None:
+    assert plots.marks(Thresholds(applied, calibrated), 2.0) == names
 
 
 def test_csv_has_a_header_and_empty_cells() -> None:
-    rows = [plots.SweepPoint(0.5, 50.0, 60.0, None, None, 1e-6, 3.0)]
+    rows = [plots.SweepPoint(0.5, 50.0, 60.0, None, None, 1e-6, 3.0, None)]
     text = to_csv(plots.SweepPoint._fields, rows)
     assert text.count("\n") == 2
     assert "\r" not in text

@@ -68,7 +68,7 @@ def test_the_daily_numbers_are_those_of_the_answers_as_written() -> None:
 
 def test_slices_are_of_the_answers_as_written() -> None:
     rows = {row.slice: row for row in run.score_run(EXAMPLES, ANSWERS, PARAMS).slices}
-    assert rows["features: 2"] == ("features: 2", 1, 0.0, 0.0)  # `c` is blanked, though its best span is right
+    assert rows["features: 2"][:4] == ("features: 2", 1, 0.0, 0.0)  # `c` is blanked, though its best span is right
     assert rows["answerable: no"].exact == 100.0
 
 
@@ -76,7 +76,7 @@ def test_slices_are_taken_at_the_applied_threshold() -> None:
     """`c` is answered at 0.5, and right; at 0 its answer would be "", and so would it be at any lower threshold."""
     changed = {"predictions": {**ANSWERS.predictions, "c": "Wend"}, "score_diff": {**ANSWERS.score_diff, "c": 0.25}}
     scored = run.score_run(EXAMPLES, dataclasses.replace(ANSWERS, **changed), PARAMS)
-    assert {row.slice: row for row in scored.slices}["features: 2"] == ("features: 2", 1, 100.0, 100.0)
+    assert {row.slice: row for row in scored.slices}["features: 2"][:4] == ("features: 2", 1, 100.0, 100.0)
     assert scored.sections["at_threshold_0"]["exact"] == pytest.approx(100 * 2 / 3)
 
 
@@ -104,6 +104,13 @@ def test_intervals_are_taken_at_the_applied_threshold() -> None:
     assert run.summary(scored).splitlines()[-2] == line
 
 
+def test_a_slice_has_the_interval_of_its_own_questions() -> None:
+    rows = {row.slice: row for row in run.score_run(*many_articles(), PARAMS).slices}
+    assert rows["answerable: yes"][4:] == (100.0, 100.0, 100.0, 100.0)
+    few = {row.slice: row for row in run.score_run(EXAMPLES, ANSWERS, PARAMS).slices}
+    assert few["answerable: yes"][4:] == (None, None, None, None)  # of two articles
+
+
 @pytest.mark.parametrize("kept", [["a", "c"], ["b"]])
 def test_only_one_kind_of_question(kept: list[str]) -> None:
     """All files come out, with strict JSON and without the keys of what isn't there."""
@@ -115,7 +122,7 @@ def test_only_one_kind_of_question(kept: list[str]) -> None:
     answers = dataclasses.replace(ANSWERS, thresholds=Thresholds(0.5, None), **{k: only(v) for k, v in columns.items()})
     scored = run.score_run([e for e in EXAMPLES if e.id in kept], answers, PARAMS)
     assert "at_calibrated_threshold" not in scored.sections
-    assert len(scored.plots) == 6
+    assert len(scored.plots) == 4
     assert all(text.count("\n") >= 2 for text in scored.plots.values())
     assert ("pr_f1_ap" in scored.sections["precision_recall"]) == (kept == ["a", "c"])
     assert to_json(scored.sections)

@@ -1,0 +1,88 @@
+"""`spanline report`: a page about a run, or about two side by side."""
+
+from __future__ import annotations
+
+import argparse
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+from spanline.common import console
+from spanline.common.files import write_text
+
+if TYPE_CHECKING:
+    from spanline.dataset.records import Example
+    from spanline.report.questions import Run
+
+
+def add_report(parser: argparse.ArgumentParser) -> None:
+    """The options of `spanline report`."""
+    parser.set_defaults(run=run)
+    add_inputs(parser, "*", "folders of answers: one run, or two to compare (default: data/answers)")
+    parser.add_argument("--out", type=Path, default=Path("report.html"), help="page to write (default: report.html)")
+    parser.add_argument("--title", default="", help="of the page (default: the data set's name)")
+
+
+def add_inputs(parser: argparse.ArgumentParser, number: str, what: str) -> None:
+    """The answers and the questions that they answer."""
+    parser.add_argument("answers", type=Path, nargs=number, help=what)
+    squad = Path("data/squad/validation.parquet")
+    parser.add_argument("--squad", type=Path, default=squad, help=f"the split that they answer (default: {squad})")
+
+
+def run(args: argparse.Namespace) -> None:
+    """One self-contained page (HTML): scores, and every question with gold, predicted and next best answers. Of two
+    runs: what each gets right that the other gets wrong."""
+    from spanline.common.errors import SpanlineError
+    from spanline.report import run as report
+
+    folders = args.answers or [Path("data/answers")]
+    if len(folders) > 2:
+        raise SpanlineError("spanline report", f"got {len(folders)} runs", "give one, or two to compare")
+    examples, runs = read_runs(args.squad, folders)
+    title = args.title or (f"{runs[0].name} against {runs[1].name}" if len(runs) > 1 else f"Answers of {runs[0].name}")
+    about = {"title": title, "verdict": verdict(examples, runs), "commit": ""}
+    html = report.page(examples, runs, None, about)
+    write_text(args.out, html)
+    console.say(f"{args.out}: {len(examples):,} questions, {len(html.encode()) / 1e6:.2f} MB")
+
+
+def read_runs(squad: Path, folders: Sequence[Path]) -> tuple[list[Example], list[Run]]:
+    """The examples of the split, and the runs named by what tells their folders apart."""
+    from spanline.dataset import splits
+    from spanline.report import questions
+
+    examples = list(splits.read(squad))
+    names = different_names(folders)
+    return examples, [questions.read_run(f, name, examples) for f, name in zip(folders, names, strict=True)]
+
+
+def different_names(folders: Sequence[Path]) -> list[str]:
+    """The last parts of the paths, as many as it takes to tell them apart; no more than that of this machine's paths.
+
+    runs/a/data/answers, runs/b/data/answers -> a/data/answers, b/data/answers
+    """
+    parts = [folder.resolve().parts for folder in folders]
+    for depth in range(1, max(map(len, parts)) + 1):
+        names = ["/".join(each[-depth:]) for each in parts]
+        if len(set(names)) == len(names):
+            return names
+    return [f"{name} ({number})" for number, name in enumerate(("/".join(each[-2:]) for each in parts), 1)]
+
+
+def verdict(examples: Sequence[Example], runs: Sequence[Run]) -> str:
+    """What `spanline compare` says of two runs; nothing of a single one."""
+    if len(runs) < 2:
+        return ""
+    from spanline.cli.compare import RESAMPLES, SEED
+    from spanline.compare import report
+    from spanline.compare.difference import Chance
+    from spanline.compare.run import of_sides
+    from spanline.compare.runs import Run as Compared
+    from spanline.compare.runs import Side
+
+    sides = [
+        Side(run.name, [Compared(run.name, run.answers.predictions, run.answers.num_features, None)]) for run in runs
+    ]
+    found = of_sides(examples, sides, "f1", Chance(RESAMPLES, SEED))
+    return report.text(found, (runs[0].name, runs[1].name), False)
