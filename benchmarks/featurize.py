@@ -22,6 +22,7 @@ from benchmarks import machine
 from benchmarks.machine import Usage
 from spanline.common.params import read_yaml
 from spanline.dataset import splits
+from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
 from spanline.storage import features
 from spanline.synthetic import corpus
@@ -56,6 +57,7 @@ def _arguments() -> argparse.Namespace:
     parser.add_argument("--squad", type=Path, help="official JSON file to cut too, such as train-v2.0.json")
     parser.add_argument("--questions", type=int, default=130_319, help="of the synthetic split of size 1")
     parser.add_argument("--sizes", type=int, nargs="*", default=[1, 4, 16], help="of the synthetic splits")
+    parser.add_argument("--long", type=float, default=5, help="million characters of one long context; 0 leaves it out")
     parser.add_argument("--num-proc", type=int, help="worker processes of datasets.map; none if not given")
     parser.add_argument("--scratch", type=Path, help="folder for some GB of temporary files")
     parser.add_argument("--repeats", type=int, default=1, help="of each way, in turn; the median is shown")
@@ -70,6 +72,17 @@ def _splits(args: argparse.Namespace, folder: Path) -> Any:
     for size in args.sizes:
         splits.write(path, corpus.examples("train", seed=17, num_questions=size * args.questions))
         yield f"synthetic x {size}", path
+    if args.long:
+        splits.write(path, [_long(int(args.long * 1_000_000))])
+        yield f"one context of {args.long:g} MB", path
+
+
+def _long(characters: int) -> Example:
+    """One question on one context: synthetic paragraphs, each once, one after another, and the last word as answer."""
+    paragraphs = dict.fromkeys(e.context for e in corpus.examples("train", seed=17, num_questions=characters // 50))
+    context = " ".join(paragraphs)[:characters].rstrip()
+    answer = context.split()[-1]
+    return Example("long", "long", context, "Who was it?", (GoldAnswer(answer, len(context) - len(answer)),))
 
 
 def _ways(args: argparse.Namespace) -> list[Way]:

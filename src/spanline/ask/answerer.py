@@ -26,7 +26,7 @@ from spanline.dataset.splits import to_table
 from spanline.featurize.encoding import PairsAreNotConcatenatedError, check_cut, cut_group, encode
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.tokenizer import PairTokenizer
-from spanline.featurize.windows import Encoded
+from spanline.featurize.windows import MOST_WINDOWS, Encoded, num_windows
 from spanline.model import device as devices
 from spanline.model import span_model
 from spanline.model.precision import Precision
@@ -202,6 +202,12 @@ class QuestionAnswerer:
             what = f"has {lengths[narrow[0]]} tokens, which leaves room for {max(room[narrow[0]], 0)} context tokens"
             todo = f"raise max_seq_len (now {params.max_length}), or lower doc_stride (now {params.doc_stride})"
             raise BadInputError(f"question of {group[narrow[0]].where}", what, f"{todo} or max_question_len")
+        windows = num_windows(encoded, self._tokenizer.template, params.max_length, params.doc_stride)
+        many = np.flatnonzero(windows > MOST_WINDOWS)
+        if len(many):
+            what = f"has {windows[many[0]]:,} windows, more than {MOST_WINDOWS:,}, the most that are numbered"
+            todo = f"raise max_seq_len (now {params.max_length}), or lower doc_stride (now {params.doc_stride})"
+            raise BadInputError(f"context of {group[many[0]].where}", what, todo)
 
     def _logits(self, features: Features, read: str | None) -> Logits:
         """As the predict stage computes them. `read`: shown with the progress; None shows none."""

@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
-from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -26,7 +25,8 @@ SCHEMA = pa.schema(
         ("answers", pa.struct([("text", pa.list_(pa.string())), ("answer_start", pa.list_(pa.int32()))])),
     ]
 )
-ROWS_PER_GROUP = 5_000  # what a worker of featurize holds at a time
+ROWS_PER_GROUP = 5_000  # what a worker of featurize holds at a time, ...
+CHARACTERS_PER_GROUP = 8_000_000  # ... or fewer rows, of long contexts (each counted for each row)
 _DICTIONARY_BYTES = 16 << 20  # holds a row group's contexts, each of which comes about seven times
 
 
@@ -48,14 +48,27 @@ def write(path: Path, examples: Iterable[Example]) -> Counts:
     """Write the split atomically, a row group in memory at a time; the same examples give the same bytes."""
     titles: set[str] = set()
     questions = answerable = 0
-    stream = iter(examples)
     with new_file(path) as temporary, _writer(temporary) as writer:
-        while group := list(islice(stream, ROWS_PER_GROUP)):
+        for group in _groups(examples):
             writer.write_table(to_table(group))
             titles.update(example.title for example in group)
             questions += len(group)
             answerable += sum(example.is_answerable for example in group)
     return Counts(len(titles), questions, answerable, questions - answerable)
+
+
+def _groups(examples: Iterable[Example]) -> Iterator[list[Example]]:
+    """Consecutive examples, until there are ROWS_PER_GROUP of them or CHARACTERS_PER_GROUP of their contexts."""
+    group: list[Example] = []
+    characters = 0
+    for example in examples:
+        group.append(example)
+        characters += len(example.context)
+        if len(group) == ROWS_PER_GROUP or characters >= CHARACTERS_PER_GROUP:
+            yield group
+            group, characters = [], 0
+    if group:
+        yield group
 
 
 def _writer(path: Path) -> pq.ParquetWriter:

@@ -5,6 +5,8 @@ Legend: E examples.
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import numpy as np
 import pyarrow as pa
 import pyarrow.compute as pc
@@ -12,14 +14,16 @@ import pyarrow.compute as pc
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import WHITESPACE
 from spanline.dataset.splits import from_rows
+from spanline.dataset.splits import to_table as to_rows
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.reference import cut_by_tokenizer
 from spanline.featurize.tokenizer import PairTokenizer
-from spanline.featurize.windows import Encoded, cut
+from spanline.featurize.windows import MOST_WINDOWS, Encoded, cut, num_windows
 from spanline.storage.features import Features, example_bounds, to_table
 from spanline.storage.ragged import Array, Ragged, bounds_of, ranges
 
 CHECK_FIRST, CHECK_EVERY = 16, 1000  # examples that are also cut by the tokenizer itself
+CHECKED_CHARACTERS = 10_000  # of a context; a longer one is cut short for the check, which takes as long as 200 others
 
 
 class PairsAreNotConcatenatedError(Exception):
@@ -90,7 +94,14 @@ def _keep_first(rows: Ragged, limit: int) -> Ragged:
 def cut_group(
     questions: pa.Table, encoded: Encoded, tokenizer: PairTokenizer, params: FeaturizeParams, slow: bool
 ) -> Features:
-    """The features of rows of splits.SCHEMA, `encoded` by `encode`. `slow`: the tokenizer itself cuts each pair."""
+    """The features of rows of splits.SCHEMA, `encoded` by `encode`. `slow`: the tokenizer itself cuts each pair.
+    SpanlineError for a question with more windows than features can number."""
+    counts = num_windows(encoded, tokenizer.template, params.max_length, params.doc_stride)
+    many = np.flatnonzero(counts > MOST_WINDOWS)
+    if len(many):
+        what = f"has a context of {counts[many[0]]:,} windows, more than {MOST_WINDOWS:,}, the most that are numbered"
+        todo = "raise featurize.max_length, lower featurize.doc_stride, or part the context"
+        raise SpanlineError(f"question {encoded.ids[int(many[0])].as_py()}", what, todo)
     if slow:
         return _cut_by_tokenizer(questions, tokenizer, params)
     return cut(encoded, tokenizer.template, params.max_length, params.doc_stride)
@@ -106,7 +117,7 @@ def check_cut(
 ) -> None:
     """Compare the first CHECK_FIRST examples of all and then each CHECK_EVERY-th with what the tokenizer itself makes
     of them; PairsAreNotConcatenatedError if they differ. Examples with a truncated question are skipped: tokenizers
-    cannot truncate a question this way.
+    cannot truncate a question this way. Of a long context the first CHECKED_CHARACTERS are cut both ways.
 
     `first` is the group's place in the split: which examples are looked at does not depend on the grouping.
     """
@@ -116,8 +127,16 @@ def check_cut(
         one = questions.slice(row, 1)
         if tokenizer.question_length(one.column("question")[0].as_py()) <= params.max_question_length:
             fast = features.take(np.arange(bounds[row], bounds[row + 1]))
+            if len(one.column("context")[0].as_py()) > CHECKED_CHARACTERS:
+                one = _cut_short(one)
+                fast = cut_group(one, encode(one, tokenizer, params)[0], tokenizer, params, slow=False)
             if not _comparable(fast).equals(_comparable(_cut_by_tokenizer(one, tokenizer, params))):
                 raise PairsAreNotConcatenatedError(one.column("id")[0].as_py())
+
+
+def _cut_short(questions: pa.Table) -> pa.Table:
+    """With the first CHECKED_CHARACTERS of each context, and without answers."""
+    return to_rows([replace(one, context=one.context[:CHECKED_CHARACTERS], answers=()) for one in from_rows(questions)])
 
 
 def _comparable(features: Features) -> pa.Table:

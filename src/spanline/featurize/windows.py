@@ -20,6 +20,8 @@ from spanline.featurize.tokenizer import EncodedTexts, Template
 from spanline.storage.features import Features
 from spanline.storage.ragged import Array, Ragged, bounds_of, ranges
 
+MOST_WINDOWS = 65_535  # of an example: what the features' column `window` can number
+
 
 @dataclass(frozen=True)
 class Encoded:
@@ -48,7 +50,8 @@ def cut(encoded: Encoded, template: Template, max_length: int, doc_stride: int) 
     """The features of the examples, in order: one for each window of an example's context. Every example has at least
     one, also with an empty context.
 
-    The caller has made sure that `doc_stride` is smaller than the room of every example.
+    The caller has made sure that `doc_stride` is smaller than the room of every example, and that no example has more
+    than MOST_WINDOWS.
     """
     windows = _place(encoded, template, max_length, doc_stride)
     shown = encoded.contexts.ids.bounds[encoded.context_of[windows.example]] + windows.begin  # in the flat contexts
@@ -75,11 +78,19 @@ def cut(encoded: Encoded, template: Template, max_length: int, doc_stride: int) 
     )
 
 
+def num_windows(encoded: Encoded, template: Template, max_length: int, doc_stride: int) -> Array:
+    """(E,) windows of each example's context; `doc_stride` is smaller than the room of every example."""
+    room = max_length - template.num_special - encoded.questions.lengths
+    total = encoded.contexts.ids.lengths[encoded.context_of]
+    count: Array = 1 + np.maximum(0, -(-(total - room) // (room - doc_stride)))
+    return count
+
+
 def _place(encoded: Encoded, template: Template, max_length: int, doc_stride: int) -> _Windows:
     room = max_length - template.num_special - encoded.questions.lengths
     step = room - doc_stride
     total = encoded.contexts.ids.lengths[encoded.context_of]
-    count = 1 + np.maximum(0, -(-(total - room) // step))
+    count = num_windows(encoded, template, max_length, doc_stride)
     example = np.repeat(np.arange(len(count)), count)
     number = ranges(np.zeros(len(count), np.int64), count)
     begin = number * step[example]

@@ -370,6 +370,14 @@ def test_every_plane_of_unicode_is_counted_in_characters(qa: QuestionAnswerer, p
     assert all(context[answer["start"] : answer["end"]] == answer["answer"] for answer in found)
 
 
+def test_a_context_of_too_many_windows_is_refused_by_name(qa: QuestionAnswerer) -> None:
+    with pytest.raises(BadInputError) as caught:
+        qa(question=["a", "b"], context=["a b", "a " * 70_000], max_seq_len=8, doc_stride=3, max_question_len=1)
+    what = "has 69,997 windows, more than 65,535, the most that are numbered"
+    todo = "raise max_seq_len (now 8), or lower doc_stride (now 3)"
+    assert str(caught.value) == f"context of pair 2: {what}; {todo}"
+
+
 def test_a_question_that_leaves_no_room_is_refused_with_the_numbers(qa: QuestionAnswerer) -> None:
     with pytest.raises(BadInputError, match=r"question of pair 1: has \d+ tokens, which leaves room for \d+ context"):
         qa(question="who " * 40, context="text", max_seq_len=40, doc_stride=10, max_question_len=30)

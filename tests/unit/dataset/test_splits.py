@@ -62,6 +62,17 @@ def test_row_groups_stream_and_contexts_are_shared(tmp_path: Path, monkeypatch: 
     assert splits.read_gold(path) == {e.id: [a.text for a in e.answers] for e in expected}
 
 
+def test_rows_of_long_contexts_are_fewer_in_a_group(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(splits, "ROWS_PER_GROUP", 4)
+    monkeypatch.setattr(splits, "CHARACTERS_PER_GROUP", 100)
+    path = tmp_path / "split.parquet"
+    lengths = [10, 10, 10, 10, 10, 99, 1, 500, 40, 59, 1, 7]
+    expected = [Example(f"q{n}", "t", "x" * length, "?", ()) for n, length in enumerate(lengths)]
+    splits.write(path, expected)
+    assert splits.group_sizes(path) == [4, 2, 2, 3, 1]
+    assert list(splits.read(path)) == expected
+
+
 def test_writing_takes_only_a_row_group_at_a_time(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setattr(splits, "ROWS_PER_GROUP", 10)
     taken, held = 0, []
