@@ -14,7 +14,7 @@ from spanline.common.files import sha256
 from spanline.common.params import check
 from spanline.dataset import splits as split_files
 from spanline.dataset.records import Example
-from spanline.download import formats, run
+from spanline.download import formats, run, sources
 from spanline.download.params import Download
 from tests.make.foreign import tiny_again
 from tests.paths import TINY
@@ -183,6 +183,138 @@ def test_synthetic_with_limits_and_without_calibration(tmp_path: Path) -> None:
     assert 0 < len(splits["train"]) <= 60
 
 
+def sized(path: Path, articles: list[list[int]]) -> dict[str, Any]:
+    """A file whose articles have contexts with so many questions."""
+    data = [
+        {
+            "title": f"article {number}",
+            "paragraphs": [
+                {
+                    "context": f"context {number} {place}",
+                    "qas": [
+                        {"id": f"{number} {place} {n}", "question": f"{n}?", "answers": []} for n in range(questions)
+                    ],
+                }
+                for place, questions in enumerate(contexts)
+            ],
+        }
+        for number, contexts in enumerate(articles)
+    ]
+    path.write_text(json.dumps({"data": data}), encoding="utf-8")
+    return {"path": str(path), "sha256": None}
+
+
+CALIBRATIONS: list[tuple[list[list[int]], float, int, str, list[str]]] = [
+    # questions of each context of each article, fraction; questions that come out, what stays whole, what is said
+    ([[5] * 80, [4]], 0.1, 40, "context", ["calibration: split off by context, since whole articles are too large"]),
+    ([[5] * 80, [30]], 0.1, 30, "article", []),
+    ([[10]] * 10, 0.1, 10, "article", []),
+    ([[10]] * 10, 0.14, 10, "article", []),
+    ([[1]] * 20, 0.1, 2, "article", []),
+    ([[5] * 4], 0.3, 5, "context", ["calibration: split off by context, since whole articles are too large"]),
+    (
+        [[400], [4]],
+        0.1,
+        4,
+        "article",
+        ["calibration: 4 questions instead of 40, the nearest that whole articles allow"],
+    ),
+    (
+        [[400], [2], [3, 8]],
+        0.1,
+        13,
+        "article",
+        ["calibration: 13 questions instead of 41, the nearest that whole articles allow"],
+    ),
+    ([[60], [40]], 0.5, 40, "article", []),
+]
+
+
+@pytest.mark.parametrize(("articles", "fraction", "questions", "unit", "notes"), CALIBRATIONS)
+def test_calibration_is_as_near_the_fraction_as_it_can_be(
+    tmp_path: Path, articles: list[list[int]], fraction: float, questions: int, unit: str, notes: list[str]
+) -> None:
+    file = sized(tmp_path / "train.json", articles)
+    given = settings("files", files__train=file, calibration_fraction=fraction)
+    (tmp_path / "out").mkdir()
+    done = run.write_splits(given, tmp_path / "out", tmp_path / "flaws.csv", 5.0)
+    assert done.counts["calibration"].questions == questions <= 2 * fraction * sum(map(sum, articles))
+    assert done.counts["train"].questions == sum(map(sum, articles)) - questions
+    assert [note for note in done.notes if note.startswith("calibration")] == notes
+    facts = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))
+    assert facts["calibration_unit"] == unit
+    shared = facts["shared"]["train_and_calibration"]
+    assert (shared["contexts"], shared["articles"] > 0) == (0, unit == "context")
+
+
+@pytest.mark.parametrize("articles", [[[400]], [[20, 20]], [[3]]])
+def test_where_no_part_of_whole_contexts_fits_nothing_is_split_off(tmp_path: Path, articles: list[list[int]]) -> None:
+    given = settings("files", files__train=sized(tmp_path / "train.json", articles), calibration_fraction=0.1)
+    with pytest.raises(SpanlineError) as refusal:
+        run.write_splits(given, tmp_path, tmp_path / "flaws.csv", 5.0)
+    contexts, questions = sum(map(len, articles)), sum(map(sum, articles))
+    assert str(refusal.value) == (
+        f"split train: no part of its {contexts} contexts has between 1 and {int(0.2 * questions)} questions; "
+        "bring more contexts, or raise download.calibration_fraction (0 = no calibration split)"
+    )
+
+
+def test_train_and_validation_may_not_be_one_file(tmp_path: Path) -> None:
+    same = tmp_path / "another-name.json"
+    same.write_bytes(TINY.read_bytes())
+    given = settings("files", files__train={"path": str(same), "sha256": None})
+    with pytest.raises(SpanlineError) as refusal:
+        run.write_splits(given, tmp_path, tmp_path / "flaws.csv", 5.0)
+    what = "train and validation are the same questions, so every score would be of what was trained on"
+    assert str(refusal.value) == f"download.files: {what}; give validation a file of its own"
+
+
+def test_what_splits_repeat_and_share_is_said(tmp_path: Path) -> None:
+    content = json.loads(TINY.read_text(encoding="utf-8"))
+    qas = content["data"][0]["paragraphs"][0]["qas"]
+    answerable = next(record for record in qas if record["answers"])
+    qas.append({**answerable, "id": "again"})
+    qas.append({**answerable, "id": "and again", "answers": [], "is_impossible": True})
+    path = tmp_path / "validation.json"
+    path.write_text(json.dumps(content), encoding="utf-8")
+    given = settings("files", files__validation={"path": str(path), "sha256": None}, calibration_fraction=0.0)
+    (tmp_path / "out").mkdir()
+    done = run.write_splits(given, tmp_path / "out", tmp_path / "flaws.csv", 5.0)
+    contexts = sum(len(article["paragraphs"]) for article in content["data"])
+    assert done.notes == [
+        "validation: 2 questions come again in their context, 1 of them with a contradicting label",
+        f"train and validation share {contexts} contexts and 4 articles (by title)",
+    ]
+    facts = json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))
+    assert facts["shared"]["train_and_validation"] == {"articles": 4, "contexts": contexts}
+    assert facts["shared"]["train_and_calibration"] == {"articles": 0, "contexts": 0}
+    assert facts["splits"]["validation"]["repeated_questions"] == 2
+    assert facts["splits"]["validation"]["contradicting_questions"] == 1
+
+
+def test_no_licence_is_assumed(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    done = run.write_splits(settings("files", files__licence=None), tmp_path / "out", tmp_path / "flaws.csv", 5.0)
+    assert json.loads((tmp_path / "out" / "dataset.json").read_text(encoding="utf-8"))["licence"] is None
+    assert "licence: not stated; `licence` of the source in params.yaml takes it" in done.notes
+
+
+@pytest.mark.parametrize("format_", ["squad", "jsonl", "parquet"])
+@pytest.mark.parametrize("content", [b"", b"<!DOCTYPE html>", b"version https://git-lfs.github.com/spec/v1\n"])
+def test_what_is_no_data_is_named_before_anything_is_pinned_or_read(
+    tmp_path: Path, content: bytes, format_: str
+) -> None:
+    path = tmp_path / "train.json"
+    path.write_bytes(content)
+    for pin in (None, sha256(path), "0" * 64):
+        given = settings("files", files__train={"path": str(path), "sha256": pin}, files__format=format_)
+        with pytest.raises(SpanlineError, match=r"train\.json: is (empty|an HTML page|a Git LFS pointer)"):
+            run.write_splits(given, tmp_path, tmp_path / "flaws.csv", 5.0)
+    given = settings("files", files__train={"path": str(path), "sha256": None})
+    with pytest.raises(SpanlineError, match=r"train\.json: is (empty|an HTML page|a Git LFS pointer)"):
+        sources.require_pins(given)
+
+
 @pytest.mark.parametrize(
     ("changes", "line"),
     [
@@ -211,6 +343,6 @@ def test_real_files(shared: Path, tmp_path: Path) -> None:
         limits__validation=1_000,
     )
     counts = run.write_splits(given, tmp_path, tmp_path / "flaws.csv", 5.0).counts
-    assert 12_000 < counts["calibration"].questions <= 13_022
+    assert counts["calibration"].questions == 13_022  # a tenth of 130,221
     assert 7_000 < counts["train"].questions <= 8_000
     assert 500 < counts["validation"].questions <= 1_000

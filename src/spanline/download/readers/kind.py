@@ -35,6 +35,8 @@ _HEAD_BYTES = 1 << 16
 _LONGEST_LINE_BYTES = 1 << 24  # of the first line, which tells JSON lines from one JSON text
 _KEY = re.compile(rb'"(paragraphs|question)"\s*:')  # in a text of the file its quotes would be escaped
 
+_OPENING = re.compile(rb'[\[{\s]*("[^"]*"\s*:[\[{\s]*)?')  # all that the first line of indented JSON holds
+
 
 def something_else(path: Path) -> tuple[str, str] | None:
     """What the file is instead of data, and what to do; None if it may be data."""
@@ -89,7 +91,8 @@ def _by_content(path: Path) -> str | None:
         return "parquet"
     if not head.lstrip().startswith((b"{", b"[")):
         header = head.partition(b"\n")[0]
-        return "csv" if all(name in header for name in (b"context", b"question", b"answers")) else None
+        names = all(name in header for name in (b"context", b"question", b"answers"))
+        return "csv" if names and b"{" not in header else None
     key = _first_key(path)
     if key is None:
         return None
@@ -107,11 +110,14 @@ def _first_key(path: Path) -> bytes | None:
     return None
 
 
-def _lines_or_list(path: Path) -> str:
+def _lines_or_list(path: Path) -> str | None:
+    """Of records: JSON lines if the first line is one, one JSON text if it goes on; None if it is broken."""
     with path.open("rb") as file:
         line = next((line for line in iter(lambda: file.readline(_LONGEST_LINE_BYTES), b"") if line.strip()), b"")
+    if _OPENING.fullmatch(line.removeprefix(b"\xef\xbb\xbf").strip()):
+        return "flat"
     try:
         first = json.loads(line.strip())
     except (ValueError, RecursionError):
-        return "jsonl" if _BY_NAME.get(path.suffix.lower()) == "jsonl" else "flat"
+        return None
     return "jsonl" if isinstance(first, dict) and "question" in first else "flat"
