@@ -19,7 +19,8 @@ from functools import cached_property
 from pathlib import Path
 from typing import Any
 
-import yaml
+from ruamel.yaml import YAML
+from ruamel.yaml.error import YAMLError
 
 from spanline.common.errors import SpanlineError
 
@@ -42,8 +43,11 @@ class Revision:
         text = _git(self.project, "show", f"{self.commit}:./{LOCK}")
         if text is None:
             raise SpanlineError(self.name, f"has no {LOCK}", "name a revision in which the pipeline had run")
-        loader = getattr(yaml, "CSafeLoader", yaml.SafeLoader)
-        stages: dict[str, Any] = yaml.load(text, loader)["stages"]
+        try:
+            stages: dict[str, Any] = YAML(typ="safe").load(text)["stages"]
+        except (YAMLError, TypeError, KeyError):
+            what = f"its {LOCK} cannot be read (a merge that stopped, perhaps)"
+            raise SpanlineError(self.name, what, "run dvc repro there, and commit") from None
         return stages
 
     def stage(self, name: str) -> dict[str, Any]:

@@ -21,6 +21,8 @@ LIGHT = {
     "spanline.cli.main": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.walkthrough.entities": HEAVY,
     "spanline.ask.ranking": HEAVY,
+    "spanline.compare.run": HEAVY | {"tokenizers"},
+    "spanline.ensemble": HEAVY | {"tokenizers"},
     "spanline.release.folder": HEAVY,
     "spanline.preset": HEAVY | {"tokenizers", "numpy", "pyarrow"},
     "spanline.official": HEAVY | {"tokenizers", "numpy", "pyarrow"},

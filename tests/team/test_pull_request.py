@@ -10,8 +10,8 @@ import subprocess
 from pathlib import Path
 
 import pytest
-import yaml
 
+from tests.make import yaml_text
 from tests.paths import ROOT
 from tests.pipeline.workspace import Workspace
 
@@ -104,7 +104,7 @@ def test_nothing_is_said_of_a_branch_that_is_not_whole(runner: Workspace) -> Non
 def test_the_workflow_in_the_document_runs_the_script() -> None:
     text = (ROOT / "docs/TEAM.md").read_text(encoding="utf-8")
     [block] = re.findall(r"^```yaml\n(name: pull request.*?)^```$", text, flags=re.MULTILINE | re.DOTALL)
-    workflow = yaml.safe_load(block)
+    workflow = yaml_text.load(block)
     steps = workflow["jobs"]["compare"]["steps"]
     assert [step["run"] for step in steps if "run" in step] == ["make .venv/installed", SCRIPT]
     assert steps[0]["with"]["fetch-depth"] == 0

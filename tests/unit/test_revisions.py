@@ -99,6 +99,15 @@ def test_a_revision_without_a_lock_is_one_line(project: Path) -> None:
         predictions(project, "HEAD")
 
 
+@pytest.mark.parametrize("content", ["<<<<<<< ours\n", "schema: '2.0'\n", ""])
+def test_a_lock_that_cannot_be_read_is_one_line(project: Path, content: str) -> None:
+    (project / "dvc.lock").write_text(content)
+    sh(project, "git", "add", "dvc.lock")
+    sh(project, "git", "commit", "-qm", "no lock")
+    with pytest.raises(SpanlineError, match=r"HEAD: its dvc\.lock cannot be read .*; run dvc repro there, and commit"):
+        predictions(project, "HEAD")
+
+
 def test_a_damaged_object_is_one_line(project: Path) -> None:
     cache = project / ".dvc" / "cache"
     commit(project, "first", cache)

@@ -39,10 +39,9 @@ def compare(options: Options, scratch: Path) -> tuple[Comparison, tuple[str, str
 
 
 def checked_chance(resamples: int, seed: int) -> Chance:
-    if resamples < 199 or seed < 0:
-        raise SpanlineError(
-            "spanline compare", "too few resamples, or a seed below 0", "give --resamples 9999 --seed 17"
-        )
+    if not 199 <= resamples <= 100_000 or seed < 0:
+        what = "resamples must be 199 to 100,000 and the seed 0 or more"
+        raise SpanlineError("spanline compare", what, "leave --resamples and --seed out, or change them")
     return Chance(resamples, seed)
 
 

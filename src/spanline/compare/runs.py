@@ -41,6 +41,8 @@ class Side:
 def read_side(text: str, project: Path, scratch: Path) -> Side:
     """`text`: names with commas between them, or patterns such as `seed-*`; a path wins over a revision of its name."""
     runs: list[Run] = []
+    if Path(text).exists():  # a path may have commas
+        return Side(text, [_of_files(Path(text))])
     for name in filter(None, (part.strip() for part in text.split(","))):
         path = Path(name)
         if path.exists():
