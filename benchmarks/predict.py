@@ -66,7 +66,11 @@ def _arguments() -> argparse.Namespace:
 def _stock(folder: Path, where: torch.device) -> Any:
     from transformers import AutoModelForQuestionAnswering
 
-    return AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32).to(where).eval()
+    return (
+        AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+        .to(where)
+        .eval()
+    )
 
 
 def _warm_up(

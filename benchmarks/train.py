@@ -74,7 +74,7 @@ def usual(checkpoint: Path, data: Features, max_length: int, p: TrainParams, whe
     torch.manual_seed(p.seed)
     changes = dict.fromkeys(("hidden_dropout_prob", "attention_probs_dropout_prob"), p.dropout)
     stock = AutoModelForQuestionAnswering.from_pretrained(
-        checkpoint, dtype=torch.float32, **({} if p.dropout is None else changes)
+        checkpoint, dtype=torch.float32, trust_remote_code=False, **({} if p.dropout is None else changes)
     )
     stock = stock.to(where).train()
     optimizer = torch.optim.AdamW(stock.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay)

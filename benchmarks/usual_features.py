@@ -25,7 +25,7 @@ def main() -> None:
     parser.add_argument("--num-proc", type=int, help="worker processes of map; none if not given")
     args = parser.parse_args()
 
-    tokenizer = AutoTokenizer.from_pretrained(args.checkpoint)
+    tokenizer = AutoTokenizer.from_pretrained(args.checkpoint, trust_remote_code=False)
     split = datasets.load_dataset("parquet", data_files=str(args.squad), split="train", cache_dir=str(args.out / "in"))
 
     def prepare(examples: dict[str, list[Any]]) -> dict[str, Any]:

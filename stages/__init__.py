@@ -95,3 +95,5 @@ from spanline.common.errors import SpanlineError  # noqa: E402
 if is_program:
     arithmetic.limit_numpy()
     console.last_checks[:] = [check_code, params.check_unchanged]
+if sys.argv[0] == "-m":  # so Python calls a program until it has found its file: here comes `python -m stages.NAME`
+    console.guard_imports()

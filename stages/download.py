@@ -36,4 +36,4 @@ def main() -> None:
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run(main, lowers_memory="lower download.limits")

@@ -49,4 +49,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     environment.hide("pandas")
-    console.run(main)
+    console.run(main, lowers_memory="lower runtime.workers or postprocess.n_best_size")

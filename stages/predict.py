@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from spanline import model_folder
 from spanline.common import console, environment, params
 from spanline.model import device, span_model
 from spanline.predict import run
@@ -34,11 +35,11 @@ def main() -> None:
     span_model.refuse_mismatch(spans, args.model, manifest, todo)
     points = run.points(args.scratch, p, manifest, args.model, where)
 
-    weights = args.model / span_model.WEIGHTS
+    weights = args.model / model_folder.WEIGHTS
     speed = run.write_logits(spans, weights, manifest, p, runtime, where, points, args.out)
     if speed is not None:
         console.say(f"{manifest.rows:,} features -> {args.out}, {speed}")
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run(main, lowers_memory="lower predict.tokens_per_batch, runtime.workers or featurize.rows_per_shard")

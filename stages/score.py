@@ -42,4 +42,4 @@ def main() -> None:
 
 if __name__ == "__main__":
     environment.hide("pandas")
-    console.run(main)
+    console.run(main, lowers_memory="lower score.bootstrap_resamples")

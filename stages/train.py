@@ -4,6 +4,7 @@ import argparse
 from pathlib import Path
 from typing import Any
 
+from spanline import model_folder
 from spanline.common import console, environment, files, params
 from spanline.model import device, distributed, resume, span_model
 from spanline.runtime import Runtime
@@ -34,14 +35,14 @@ def main() -> None:
 
     manifest = features.manifest(args.features)
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic, p.instructions)
-    head = run.kept_head(p, args.checkpoint / span_model.WEIGHTS)
+    head = run.kept_head(p, args.checkpoint / model_folder.WEIGHTS)
     spans = span_model.pretrained(args.checkpoint, p.seed, p.dropout if p.epochs else None, head)
     span_model.refuse_mismatch(spans, args.checkpoint, manifest, "run both stages anew: dvc repro featurize train")
     data = run.read_features(manifest, spans.encoder.config.vocab_size, may_be_none=not p.epochs)
     calibration = features.manifest(args.calibration)
     points = args.scratch / "train" / resume.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
     console.say(f"span head: {'kept from the checkpoint' if head else f'new, drawn from seed {p.seed}'}")
-    with distributed.join(where) as group:
+    with distributed.join(where) as group, resume.alone(points, args.out, group.is_first):
         fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points)
         if group.is_first:
             write(args, fitted, spans, "kept" if head else "new")
@@ -69,4 +70,4 @@ def csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
 
 
 if __name__ == "__main__":
-    console.run(main)
+    console.run(main, lowers_memory="lower train.micro_batch_size, or set train.gradient_checkpointing: true")

@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+from collections.abc import Callable, Mapping
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
 
 from spanline.common.errors import SpanlineError
-from spanline.common.files import read_json
+from spanline.common.files import is_number, read_json, shortened
 
 FILES = {  # field of `Answers` -> its file
     "predictions": "predictions.json",  # these three as the official script and Hugging Face's tools name them
@@ -49,9 +49,27 @@ class Answers:
 
     @staticmethod
     def read(folder: Path) -> Answers:
-        """SpanlineError where a file is missing or is no JSON of its kind. Values of question ids are not looked at."""
+        """SpanlineError where a file is missing or is no JSON of its kind, and for a value that is not of its kind."""
         values: dict[str, Any] = {field: _read_object(folder / file) for field, file in FILES.items()}
+        for field, is_right in _VALUES.items():
+            _refuse_others(folder / FILES[field], values[field], is_right)
         return Answers(**values | {"thresholds": _thresholds(values["thresholds"], folder / FILES["thresholds"])})
+
+
+_VALUES: dict[str, Callable[[Any], bool]] = {  # field -> what each of its values must be
+    "predictions": lambda value: isinstance(value, str),
+    "best_spans": lambda value: isinstance(value, str),
+    "score_diff": lambda value: value is None or is_number(value),
+    "na_prob": lambda value: is_number(value) and 0 <= value <= 1,
+    "num_features": lambda value: type(value) is int and value > 0,
+}
+
+
+def _refuse_others(path: Path, content: Mapping[str, Any], is_right: Callable[[Any], bool]) -> None:
+    wrong = next((qid for qid, value in content.items() if not is_right(value)), None)
+    if wrong is not None:
+        what = f"is {shortened(repr(content[wrong]))}, no value of this file"
+        raise SpanlineError(f"{path}, question {wrong}", what, _MAKE_ANEW)
 
 
 def _read_object(path: Path) -> dict[str, Any]:
@@ -62,7 +80,8 @@ def _read_object(path: Path) -> dict[str, Any]:
 
 
 def _thresholds(content: dict[str, Any], path: Path) -> Thresholds:
-    applied, calibrated = content.get("applied"), content.get("calibrated")
-    if not isinstance(applied, float | int) or not isinstance(calibrated, float | int | None):
+    applied: Any = content.get("applied")
+    calibrated: Any = content.get("calibrated")
+    if not is_number(applied) or not (calibrated is None or is_number(calibrated)):
         raise SpanlineError(path, "has no thresholds in logits", _MAKE_ANEW)
     return Thresholds(applied, calibrated)

@@ -16,15 +16,16 @@ from pydantic import Field
 
 from spanline import hub
 from spanline.common.errors import SpanlineError
-from spanline.common.files import read_json, sha256, to_json
+from spanline.common.files import sha256, to_json
 from spanline.common.params import Revision, Section, Sha256
+from spanline.model_folder import CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, read_config
 
 # What from_pretrained and the fast tokenizer read; READMEs, other frameworks' weights and pooling heads stay behind.
 FILES = [
-    "config.json",
-    "model.safetensors",
-    "tokenizer.json",
-    "tokenizer_config.json",
+    CONFIG,
+    WEIGHTS,
+    TOKENIZER,
+    TOKENIZER_CONFIG,
     "special_tokens_map.json",
     "added_tokens.json",
     "vocab.txt",
@@ -93,7 +94,7 @@ def require_pins(settings: Checkpoint) -> None:
     """Refuse a local folder's file without a checksum: DVC tracks the pin, so no edit goes unnoticed."""
     if settings.source != "path":
         return
-    for name in ("config.json", "model.safetensors", "tokenizer.json"):
+    for name in (CONFIG, WEIGHTS, TOKENIZER):
         path = Path(settings.path.folder) / name
         if name not in settings.path.sha256 and path.is_file():
             what = f"checkpoint.path.sha256 has no '{name}', so an edit of {path} would go unnoticed"
@@ -160,12 +161,10 @@ def _check(source: Path, expected: dict[str, str]) -> None:
 
 def _copy(source: Path, target: Path) -> None:
     """Byte for byte, except that a config loses the absolute paths of the machine that saved it."""
-    if target.name not in ("config.json", "tokenizer_config.json"):
+    if target.name not in (CONFIG, TOKENIZER_CONFIG):
         shutil.copyfile(source, target)
         return
-    content = read_json(source, _FIX)
-    if not isinstance(content, dict):
-        raise SpanlineError(source, "is no JSON object", _FIX)
+    content = read_config(source, _FIX)
     kept = {key: value for key, value in content.items() if not (key in _PATH_KEYS and _is_absolute(value))}
     if kept == content:
         shutil.copyfile(source, target)

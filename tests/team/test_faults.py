@@ -274,8 +274,7 @@ WAIT = """
     pathlib.Path({inside!r}).touch()
     while not pathlib.Path({go!r}).exists():
         time.sleep(0.05)
-    console.run(main)
-"""
+    console.run(main"""
 
 
 @pytest.fixture
@@ -284,7 +283,7 @@ def held_in_score(ann: Workspace) -> Iterator[tuple[subprocess.Popen[str], Path]
     go, inside = ann.root / ".scratch/go", ann.root / ".scratch/inside"
     inside.parent.mkdir()
     script = ann.root / "stages/score.py"
-    script.write_text(script.read_text().replace("    console.run(main)", WAIT.format(go=str(go), inside=str(inside))))
+    script.write_text(script.read_text().replace("    console.run(main", WAIT.format(go=str(go), inside=str(inside))))
     repro = start(ann, "dvc", "repro")
     while not inside.exists():
         assert repro.poll() is None, repro.communicate()[0]

@@ -15,6 +15,7 @@ from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
 import numpy as np
 import torch
 
+from spanline import model_folder
 from spanline.ask import answering, fast_bert
 from spanline.ask.answering import Evaluated
 from spanline.ask.ranking import Ranked, rank
@@ -299,10 +300,10 @@ def load(
     known = _evaluated(folder, params, calibration)
     where = _device(device)
     try:
-        tokenizer = PairTokenizer(folder / span_model.TOKENIZER) if folder.is_dir() else None
+        tokenizer = PairTokenizer(folder / model_folder.TOKENIZER) if folder.is_dir() else None
         spans = (fast_bert.load(folder) if encoder == "auto" else None) or span_model.load(folder)
     except SpanlineError as error:
-        files = f"{span_model.CONFIG}, {span_model.WEIGHTS} and {span_model.TOKENIZER}"
+        files = f"{model_folder.CONFIG}, {model_folder.WEIGHTS} and {model_folder.TOKENIZER}"
         todo = f"give a folder with {files} of a question-answering model"
         raise BadModelError(error.where, error.what, f"{todo}, such as data/model after `dvc repro`") from None
     assert tokenizer is not None  # span_model.load refuses a missing folder

@@ -19,9 +19,10 @@ import torch
 from safetensors import safe_open
 from torch import Tensor, nn
 
-from spanline.common.files import read_json
+from spanline.common.files import is_number
 from spanline.model.head import STOCK_HEAD
-from spanline.model.span_model import CONFIG, WEIGHTS, SpanModel
+from spanline.model.span_model import SpanModel
+from spanline.model_folder import CONFIG, WEIGHTS, read_config
 
 _PREFIX = "bert."
 _NEEDED = {  # what the code below does; a config that says otherwise is for transformers
@@ -106,11 +107,12 @@ def load(folder: Path) -> SpanModel | None:
     config = _config(folder)
     if config is None:
         return None
-    spans = SpanModel(BertEncoder(config))
+    with torch.device("meta"):  # every tensor comes from the file
+        spans = SpanModel(BertEncoder(config))
     with safe_open(folder / WEIGHTS, framework="pt") as file:
         names = set(file.keys())
         wanted = _names(config.num_hidden_layers)
-        if not names >= {name for parts in wanted.values() for name in parts}:
+        if not names >= {name for parts in wanted.values() for name in parts} or _more_layers(names, config):
             return None
         tensors = {own: torch.cat([file.get_tensor(name) for name in parts]) for own, parts in wanted.items()}
     current = spans.state_dict()
@@ -125,15 +127,22 @@ def _config(folder: Path) -> SimpleNamespace | None:
     `span_model.load` to say."""
     if not all((folder / name).is_file() for name in (CONFIG, WEIGHTS)):
         return None
-    content = read_json(folder / CONFIG, "fix it")
-    if not isinstance(content, dict) or content.get("model_type") != "bert":
+    content = read_config(folder / CONFIG, "fix it")
+    if content.get("model_type") != "bert":
         return None
     given = {name: content.get(name, needed) for name, needed in _NEEDED.items()}
     sizes = ("vocab_size", "hidden_size", "num_hidden_layers", "num_attention_heads", "intermediate_size")
     more = ("max_position_embeddings", "type_vocab_size", "layer_norm_eps")
-    if given != _NEEDED or any(name not in content for name in (*sizes, *more)):
+    if given != _NEEDED or not all(content.get(name) for name in (*sizes, *more)):
+        return None
+    if not is_number(content["layer_norm_eps"]) or content["hidden_size"] % content["num_attention_heads"]:
         return None
     return SimpleNamespace(**{"pad_token_id": 0, **content})
+
+
+def _more_layers(names: set[str], config: SimpleNamespace) -> bool:
+    """Whether the file holds a layer that the config does not have."""
+    return any(name.startswith(f"{_PREFIX}encoder.layer.{config.num_hidden_layers}.") for name in names)
 
 
 def _names(num_layers: int) -> dict[str, list[str]]:

@@ -17,6 +17,7 @@ from typing import TYPE_CHECKING, Any, Literal, TextIO
 from spanline.ask.settings import Settings, settings_of
 from spanline.common import console
 from spanline.common.errors import SpanlineError
+from spanline.common.files import parse_json
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and mistakes of the command line do not wait for it
     from spanline.ask import Answer, Pair, QuestionAnswerer
@@ -154,7 +155,7 @@ def _pairs(lines: Iterable[bytes], origin: str, context: str | None, ids: deque[
             continue
         where = f"{origin}, line {number}"
         try:
-            record = json.loads(line)
+            record = parse_json(line)
         except ValueError as error:
             raise SpanlineError(where, f"not JSON: {error}", "write one JSON object a line") from None
         if not isinstance(record, dict) or "question" not in record or ("context" not in record and context is None):

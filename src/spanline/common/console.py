@@ -7,12 +7,17 @@ from __future__ import annotations
 
 import errno
 import os
+import signal
 import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from types import FrameType, TracebackType
 
 from spanline.common.errors import SpanlineError
+from spanline.common.memory import is_out_of_memory
+
+INTERRUPTED = 130  # as the shell has it for Ctrl-C
 
 
 def say(text: str) -> None:
@@ -31,20 +36,27 @@ def check() -> None:
         last_check()
 
 
-def run(main: Callable[[], None]) -> None:
-    """Run a stage's `main`; a SpanlineError or a full disk ends in one line and exit 1, Ctrl-C in exit 130."""
+def run(main: Callable[[], None], lowers_memory: str = "") -> None:
+    """Run a stage's `main`; a SpanlineError, a full disk or want of memory ends in one line and exit 1, Ctrl-C in exit
+    130. `lowers_memory` is what to do about the latter, such as "set predict.tokens_per_batch lower"."""
     started = time.monotonic()
+    if signal.getsignal(signal.SIGINT) is _leave:
+        signal.signal(signal.SIGINT, signal.default_int_handler)
     try:
         _refuse_path(main)
         main()
         check()
     except SpanlineError as error:
         sys.exit(f"error: {' '.join(str(error).split())}")
-    except OSError as error:
-        sys.exit(_os_error_line(error))
     except KeyboardInterrupt:
         say("interrupted")
-        sys.exit(130)
+        sys.exit(INTERRUPTED)
+    except Exception as error:
+        if is_out_of_memory(error):
+            sys.exit(_memory_line(error, lowers_memory))
+        if isinstance(error, OSError):
+            sys.exit(_os_error_line(error))
+        raise
     say(f"done in {duration(time.monotonic() - started)}")
 
 
@@ -57,19 +69,54 @@ def _refuse_path(main: Callable[[], None]) -> None:
         raise SpanlineError(path, what, f"start it from the root: python -m {path.parent.name}.{path.stem}")
 
 
+def guard_imports() -> None:
+    """From here to `run`: Ctrl-C and want of memory end in a line, too, while libraries are imported, which takes
+    seconds. An exception would not do for Ctrl-C: extension modules turn one into an ImportError."""
+    if signal.getsignal(signal.SIGINT) is signal.default_int_handler:  # else it is ignored, as by nohup
+        signal.signal(signal.SIGINT, _leave)
+    traceback = sys.excepthook
+
+    def line(kind: type[BaseException], error: BaseException, trace: TracebackType | None) -> None:
+        if is_out_of_memory(error):
+            print(_memory_line(error, ""), file=sys.stderr)
+        else:
+            traceback(kind, error, trace)
+
+    sys.excepthook = line
+
+
+def _leave(number: int, frame: FrameType | None) -> None:
+    say("interrupted")
+    os._exit(INTERRUPTED)
+
+
+def _memory_line(error: BaseException, todo: str) -> str:
+    lines = str(error).strip().splitlines()
+    detail = f" ({lines[0]})" if lines else ""
+    more = "give this process more: see `ulimit -v`, and what else runs"
+    return f"error: out of memory{detail}; {todo}, or {more}" if todo else f"error: out of memory{detail}; {more}"
+
+
 def _os_error_line(error: OSError) -> str:
     """One line for what the machine refuses; anything else about files keeps its traceback, it may be our bug."""
+    path = "check the path, and run again"
     hints = {
         errno.ENOSPC: "free some space and run again; nothing half-written was kept",
         errno.EDQUOT: "free some of your quota and run again; nothing half-written was kept",
         errno.EACCES: "give yourself access and run again",
+        errno.EPERM: "give yourself access and run again",
         errno.EROFS: "write somewhere else or remount, and run again",
         errno.EFBIG: "raise the limit on file sizes (`ulimit -f`) and run again",
+        errno.EMFILE: "raise the limit on open files (`ulimit -n`) and run again",
+        errno.EIO: "the disk or the network can't read or write it: check that, and run again",
         errno.ENOENT: "check the path; under DVC, run `dvc repro` so that earlier stages make it, or `dvc pull`",
+        **dict.fromkeys((errno.EISDIR, errno.ENOTDIR, errno.ENAMETOOLONG, errno.ELOOP, errno.ENXIO), path),
     }
     if error.errno not in hints:
         raise error
-    return f"error: {error.filename or 'disk'}: {os.strerror(error.errno)}; {hints[error.errno]}"
+    no_room = error.errno in (errno.ENOSPC, errno.EDQUOT, errno.EFBIG)  # of a copy's two files the second one's disk
+    file = (error.filename2 if no_room else None) or error.filename or "disk"
+    return f"error: {file}: {os.strerror(error.errno)}; {hints[error.errno]}"
 
 
 def duration(seconds: float) -> str:

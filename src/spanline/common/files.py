@@ -6,6 +6,7 @@ import csv
 import hashlib
 import io
 import json
+import math
 import os
 import shutil
 from collections.abc import Iterable, Iterator, Sequence
@@ -14,6 +15,7 @@ from pathlib import Path
 from typing import Any
 
 from spanline.common.errors import SpanlineError
+from spanline.common.locks import beside, only_one
 
 
 def sha256(path: Path) -> str:
@@ -43,50 +45,117 @@ def write_text(path: Path, text: str) -> None:
 
 
 def read_json(path: Path, todo: str) -> Any:
-    """The JSON of `path`; SpanlineError ending in `todo` when it is missing or malformed."""
+    """The JSON of `path`; SpanlineError ending in `todo` when it is missing or malformed, as `parse_json` has it."""
     try:
-        return json.loads(path.read_bytes())
+        return parse_json(path.read_bytes())
     except FileNotFoundError:
         raise SpanlineError(path, "there is no such file", todo) from None
+    except IsADirectoryError:
+        raise SpanlineError(path, "is a folder, not a file", todo) from None
     except ValueError as error:
         raise SpanlineError(path, f"not JSON: {error}", todo) from None
 
 
+def parse_json(content: bytes | str) -> Any:
+    """What a JSON text says. ValueError also for what Python's own reader lets pass: NaN and Infinity, numbers beyond
+    float64, a key that comes twice in an object, lists so deep that they end the reader's stack."""
+    try:
+        return json.loads(
+            content, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_with_different_keys
+        )
+    except RecursionError:
+        raise ValueError("lists or objects lie too deep in each other") from None
+
+
+def is_number(value: Any) -> bool:
+    """Whether a value that came out of a file is a finite number; true and false are none."""
+    try:
+        return isinstance(value, int | float) and not isinstance(value, bool) and math.isfinite(value)
+    except OverflowError:  # an integer beyond float64
+        return False
+
+
+def _no_constant(name: str) -> None:
+    raise ValueError(f"{name} is no number")
+
+
+def _finite(text: str) -> float:
+    number = float(text)
+    if not math.isfinite(number):
+        raise ValueError(f"{shortened(text)} is beyond the largest number")
+    return number
+
+
+def shortened(text: str, most: int = 40) -> str:
+    """So that a message which quotes a file stays a line."""
+    return text if len(text) <= most else f"{text[:most]}..."
+
+
+def _with_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+    found = dict(pairs)
+    if len(found) < len(pairs):
+        seen: set[str] = set()
+        twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
+        raise ValueError(f"the key {shortened(twice)!r} comes twice in an object")
+    return found
+
+
 @contextmanager
 def new_file(path: Path) -> Iterator[Path]:
-    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    temporary.unlink(missing_ok=True)
-    try:
-        yield temporary
-        _flush(temporary)
-        temporary.replace(path)
-    except BaseException:
+    """A temporary path beside `path`, renamed to it when the block ends well and removed when it does not.
+
+    SpanlineError, before anything is done, where `path` is a folder, or while another process writes it.
+    """
+    with _to_be_written(path, is_folder=False) as temporary:
         temporary.unlink(missing_ok=True)
-        raise
+        try:
+            yield temporary
+            _flush(temporary)
+            temporary.replace(path)
+        except BaseException:
+            temporary.unlink(missing_ok=True)
+            raise
 
 
 @contextmanager
 def new_folder(path: Path) -> Iterator[Path]:
     """A temporary folder beside `path`, renamed to it when the block ends well and removed when it does not.
 
-    An old folder under the final name goes only when the new one is whole.
+    An old folder under the final name goes only when the new one is whole. SpanlineError, before anything is done,
+    where `path` is a file or a link, or while another process writes it.
     """
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = _temporary(path)
-    shutil.rmtree(temporary, ignore_errors=True)
-    temporary.mkdir()
-    try:
-        yield temporary
-        for file in sorted(temporary.rglob("*")):
-            _flush(file)
-        if path.exists():
-            shutil.rmtree(path)
-        temporary.rename(path)
-    except BaseException:
+    with _to_be_written(path, is_folder=True) as temporary:
         shutil.rmtree(temporary, ignore_errors=True)
-        raise
+        temporary.mkdir()
+        try:
+            yield temporary
+            for file in sorted(temporary.rglob("*")):
+                _flush(file)
+            if path.exists():
+                shutil.rmtree(path)
+            temporary.rename(path)
+        except BaseException:
+            shutil.rmtree(temporary, ignore_errors=True)
+            raise
+
+
+@contextmanager
+def claimed(path: Path, is_folder: bool) -> Iterator[None]:
+    """Inside the block no other process writes `path`. For who writes it after hours of work: what stands in the way of
+    `new_file` or `new_folder` is an error at once."""
+    if path.is_dir() if not is_folder else path.is_symlink() or (path.exists() and not path.is_dir()):
+        found = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
+        wanted = "a folder" if is_folder else "a file"
+        raise SpanlineError(path, f"is {found}, and {wanted} is to be written there", "give another path, or remove it")
+    with only_one(beside(path), path):
+        yield
+
+
+@contextmanager
+def _to_be_written(path: Path, is_folder: bool) -> Iterator[Path]:
+    """Its temporary path. The folder around it is made."""
+    with claimed(path, is_folder):
+        yield _temporary(path)
 
 
 def _temporary(path: Path) -> Path:

@@ -13,6 +13,7 @@ import pyarrow.parquet as pq
 
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_file
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.dataset.records import Example, GoldAnswer
 
 SCHEMA = pa.schema(
@@ -121,7 +122,9 @@ def group_sizes(path: Path) -> list[int]:
 def read_group(path: Path, index: int) -> pa.Table:
     """One row group of a split that `write` wrote, as rows of SCHEMA; each column one chunk."""
     with _open_split(path) as file, _damage(str(path), _MAKE_ANEW):
-        return file.read_row_group(index, use_threads=False).combine_chunks()
+        group = file.read_row_group(index, use_threads=False).combine_chunks()
+        group.validate(full=True)
+        return group
 
 
 def read_gold(path: Path) -> dict[str, list[str]]:
@@ -170,14 +173,17 @@ def open_parquet(path: Path, origin: str, todo_missing: str, todo_broken: str) -
         return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise SpanlineError(origin, "there is no such file", todo_missing) from None
-    except pa.ArrowInvalid as error:
+    except pa.ArrowException as error:
+        raise_if_out_of_memory(error)
         raise SpanlineError(origin, f"is no whole parquet file ({str(error).rstrip('.')})", todo_broken) from None
 
 
 def batches(file: pq.ParquetFile, columns: list[str], origin: str, todo: str) -> Iterator[pa.RecordBatch]:
     """These columns of an open file, ROWS_PER_GROUP rows at a time; damage is a SpanlineError that names `origin`."""
     with _damage(origin, todo):
-        yield from file.iter_batches(ROWS_PER_GROUP, columns=columns, use_threads=False)
+        for batch in file.iter_batches(ROWS_PER_GROUP, columns=columns, use_threads=False):
+            batch.validate(full=True)  # texts are UTF-8, which nobody has looked at
+            yield batch
 
 
 @contextmanager
@@ -186,4 +192,5 @@ def _damage(origin: str, todo: str) -> Iterator[None]:
     try:
         yield
     except (pa.ArrowException, OSError) as error:
+        raise_if_out_of_memory(error)
         raise SpanlineError(origin, f"is damaged ({str(error).rstrip('.')})", todo) from None

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections import Counter
 from dataclasses import dataclass, replace
 from functools import partial
@@ -21,6 +20,7 @@ from spanline.featurize.encoding import PairsAreNotConcatenatedError, check_cut,
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.processes import in_order, num_processes
 from spanline.featurize.tokenizer import PairTokenizer
+from spanline.model_folder import read_config
 from spanline.runtime import Runtime
 from spanline.storage import features
 from spanline.storage.ragged import bounds_of
@@ -126,10 +126,7 @@ def check_room(params: FeaturizeParams, tokenizer: PairTokenizer, config: Path) 
 
 def model_positions(config: Path) -> int | None:
     """Tokens that the model of a config.json can take; None where positions are relative and set no limit."""
-    try:
-        content = json.loads(config.read_bytes())
-    except ValueError as error:
-        raise SpanlineError(config, f"not JSON: {error}", "make the checkpoint anew: dvc repro checkpoint") from None
+    content = read_config(config, "make the checkpoint anew: dvc repro checkpoint")
     positions = content.get("max_position_embeddings")
     if positions is None or content.get("position_biased_input") is False:
         return None

@@ -22,6 +22,7 @@ from tokenizers import Encoding, Tokenizer
 
 from spanline import offsets
 from spanline.common.errors import SpanlineError
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.dataset.records import WHITESPACE
 from spanline.featurize.pieces import Pieces, cut_at_spaces
 from spanline.offsets import Characters
@@ -155,6 +156,7 @@ def _load(path: Path) -> Tokenizer:
     try:
         tokenizer = Tokenizer.from_file(str(path))
     except Exception as error:  # the library raises bare Exception for whatever it can't parse
+        raise_if_out_of_memory(error)
         raise SpanlineError(
             path, f"is no tokenizer: {error}", "make the checkpoint anew: dvc repro checkpoint"
         ) from None

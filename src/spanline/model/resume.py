@@ -21,7 +21,9 @@ import pyarrow as pa
 import torch
 
 from spanline.common.console import check, say
-from spanline.common.files import new_file, sha256, to_json
+from spanline.common.files import claimed, new_file, sha256, to_json
+from spanline.common.locks import only_one
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.common.params import Section
 from spanline.storage.shards import Manifest
 
@@ -64,6 +66,7 @@ def load(folder: Path) -> dict[str, Any] | None:
         try:
             state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
         except Exception as error:  # torch.load has no error of its own for a broken file
+            raise_if_out_of_memory(error)
             say(f"{path} is damaged ({type(error).__name__}): passed over")
             continue
         return state
@@ -94,9 +97,27 @@ def remove(folder: Path) -> None:
     """After success, which the last checks decide: the folder goes, and its parents as far as they are empty."""
     check()
     shutil.rmtree(folder, ignore_errors=True)
-    with suppress(OSError):  # another run's folder is in there
-        folder.parent.rmdir()
-        folder.parent.parent.rmdir()
+    _remove_empty(folder)
+
+
+@contextmanager
+def alone(folder: Path, out: Path, is_writer: bool) -> Iterator[None]:
+    """Inside the block no other process uses the resume points of `folder` or writes the output folder `out`: the
+    stage of a killed `dvc repro` may still be at work. Of several processes of a group only the writer asks."""
+    if not is_writer:
+        yield
+        return
+    try:
+        with claimed(out, is_folder=True), only_one(folder / "lock", folder):
+            yield
+    finally:
+        _remove_empty(folder)
+
+
+def _remove_empty(folder: Path) -> None:
+    with suppress(OSError):  # something is in there, such as another run's folder
+        for path in [*([folder] if folder.exists() else []), folder.parent, folder.parent.parent]:
+            path.rmdir()
 
 
 def _points(folder: Path) -> list[Path]:

@@ -8,23 +8,24 @@ Legend: B features of a batch, T tokens, H width of the encoder.
 from __future__ import annotations
 
 import inspect
+import re
 import shutil
 from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.model import head as heads
 from spanline.model.batches import Batch
 from spanline.model.head import OWN_HEAD, STOCK_HEAD
+from spanline.model_folder import CONFIG, TOKENIZER, WEIGHTS, refuse_code
 from spanline.storage.shards import Manifest
-
-CONFIG, WEIGHTS, TOKENIZER = "config.json", "model.safetensors", "tokenizer.json"
 
 
 class SpanModel(nn.Module):
@@ -147,9 +148,11 @@ def _config(folder: Path, stage: str) -> Any:
             raise SpanlineError(
                 folder / name, "there is no such file", f"run the stage that makes it: dvc repro {stage}"
             )
+    refuse_code(folder)
     try:
-        config = AutoConfig.from_pretrained(folder, local_files_only=True)
-    except (OSError, ValueError, KeyError) as error:
+        config = AutoConfig.from_pretrained(folder, local_files_only=True, trust_remote_code=False)
+    except Exception as error:  # of any kind: each family's config checks its values in its own way
+        raise_if_out_of_memory(error)
         raise SpanlineError(folder / CONFIG, f"transformers can't read it ({_first_line(error)})", "fix it") from None
     if config.is_encoder_decoder:
         raise SpanlineError(folder / CONFIG, f"{config.model_type} is no plain encoder", "choose one such as BERT")
@@ -157,28 +160,30 @@ def _config(folder: Path, stage: str) -> Any:
 
 
 def _encoder(folder: Path, config: Any, stage: str) -> Any:
-    """The encoder without a pooler, in float32; SpanlineError where weights are missing or of another shape."""
-    from transformers import AutoModel
-
-    with torch.device("meta"):
-        empty = AutoModel.from_config(config)
-    kind = type(empty)
-    options: dict[str, Any] = (
-        {"add_pooling_layer": False} if "add_pooling_layer" in inspect.signature(kind).parameters else {}
-    )
+    """The encoder without a pooler, in float32; SpanlineError where weights are missing or of another shape, and for
+    those of more layers than the config has, where the train stage wrote both."""
     todo = f"make it anew: dvc repro {stage}"
+    empty = _empty(folder, config)
+    kind = type(empty)
+    options: dict[str, Any] = {"local_files_only": True, "trust_remote_code": False, "use_safetensors": True}
+    if "add_pooling_layer" in inspect.signature(kind).parameters:
+        options["add_pooling_layer"] = False
     try:
         options["key_mapping"] = _other_prefix(empty, folder / WEIGHTS)
         encoder, report = kind.from_pretrained(
-            folder, config=config, dtype=torch.float32, local_files_only=True, output_loading_info=True, **options
+            folder, config=config, dtype=torch.float32, output_loading_info=True, **options
         )
-    except (OSError, ValueError, RuntimeError, SafetensorError) as error:
-        raise SpanlineError(
-            folder / WEIGHTS, f"does not load as {kind.__name__} ({_first_line(error)})", todo
-        ) from None
+    except Exception as error:  # of any kind: a config's values shape the model, a file's bytes its tensors
+        raise_if_out_of_memory(error)
+        what = f"does not load as {kind.__name__} ({_first_line(error)})"
+        raise SpanlineError(folder / WEIGHTS, what, todo) from None
     missing = sorted(report["missing_keys"])
     if missing:
         what = f"lacks {len(missing)} tensors of {kind.__name__}, the first is {missing[0]}"
+        raise SpanlineError(folder / WEIGHTS, what, todo)
+    unknown = sorted(key for key in report["unexpected_keys"] if re.search(r"\.\d+\.", key))
+    if stage == "train" and unknown:  # a checkpoint may be cut to its first layers, what was trained may not
+        what = f"holds {len(unknown)} tensors of layers that {CONFIG} does not have, the first is {unknown[0]}"
         raise SpanlineError(folder / WEIGHTS, what, todo)
     return encoder
 
@@ -192,6 +197,18 @@ def _other_prefix(empty: Any, weights: Path) -> dict[str, str] | None:
     own = set(empty.state_dict())
     is_other = len(prefixes) == 1 and prefixes != {empty.base_model_prefix} and own <= names
     return {f"^{prefixes.pop()}\\.": ""} if is_other else None
+
+
+def _empty(folder: Path, config: Any) -> Any:
+    """The encoder of a config, without memory for its weights."""
+    from transformers import AutoModel
+
+    try:
+        with torch.device("meta"):
+            return AutoModel.from_config(config, trust_remote_code=False)
+    except Exception as error:  # of any kind: the values of a config meet no check before
+        what = f"transformers has no encoder for it ({_first_line(error)})"
+        raise SpanlineError(folder / CONFIG, what, "fix it") from None
 
 
 def _set_dropout(config: Any, rate: float) -> None:
@@ -224,7 +241,7 @@ def _stock_model(encoder: Any) -> Any:
 
     try:
         with torch.device("meta"):
-            stock = AutoModelForQuestionAnswering.from_config(encoder.config)
+            stock = AutoModelForQuestionAnswering.from_config(encoder.config, trust_remote_code=False)
     except ValueError:
         return None
     names = {f"{stock.base_model_prefix}.{name}" for name in encoder.state_dict()}

@@ -7,7 +7,7 @@ from pathlib import Path
 from typing import Any
 
 from spanline.common.errors import SpanlineError
-from spanline.common.files import read_json
+from spanline.common.files import is_number, read_json, shortened
 
 
 @dataclass(frozen=True)
@@ -26,11 +26,21 @@ class Calibration:
 
     @staticmethod
     def of(content: Any, origin: Path, todo: str) -> Calibration:
-        """Of the parsed content of the file `origin`; other keys are ignored."""
-        try:
-            return Calibration(*(content[field.name] for field in fields(Calibration)))
-        except (KeyError, TypeError):
-            raise SpanlineError(origin, "is no calibration", todo) from None
+        """Of the parsed content of the file `origin`; other keys are ignored. SpanlineError for what is no number, and
+        for a slope that does not rise."""
+        if not isinstance(content, dict) or any(field.name not in content for field in fields(Calibration)):
+            raise SpanlineError(origin, "is no calibration", todo)
+        found = Calibration(*(content[field.name] for field in fields(Calibration)))
+        threshold = found.null_score_diff_threshold
+        for name, is_right in (
+            ("null_score_diff_threshold", threshold is None or is_number(threshold)),
+            ("slope", is_number(found.slope) and found.slope > 0),
+            ("intercept", is_number(found.intercept)),
+        ):
+            if not is_right:
+                shown = shortened(repr(getattr(found, name)))
+                raise SpanlineError(origin, f"its {name} is {shown}, which no calibration has", todo)
+        return found
 
 
 UNKNOWN = Calibration(None, 1.0, 0.0)  # nothing was learned: no threshold, the plain logistic curve

@@ -20,6 +20,7 @@ import torch
 from spanline.common.console import Progress, say
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_folder, sha256
+from spanline.common.memory import is_out_of_memory
 from spanline.model import batches, resume
 from spanline.model.device import arithmetic, num_workers
 from spanline.model.distributed import ALONE, Group, join
@@ -89,7 +90,7 @@ def write_logits(
     return None.
     """
     workers = num_workers(device, runtime.workers)
-    with resume.stop_on_signal() as stop, join(device) as group:
+    with resume.stop_on_signal() as stop, join(device) as group, resume.alone(points, out, group.is_first):
         meter = Meter(manifest, runtime.progress_every_s, stop)
         if group.size > 1:
             for _ in tables(model, manifest, p, device, points, meter, group, workers):
@@ -124,7 +125,7 @@ def tables(
     """
     model = model.to(device).eval()
     for number in range(group.rank, len(manifest.shards), group.size):
-        part = features.from_table(shards.read_shard(manifest, number, features.KIND))
+        part = features.read_part(manifest, number)
         table = resume.load_table(points, number)
         if table is not None and _is_of(table, part):
             say(f"shard {number + 1} of {len(manifest.shards)} is done already, kept in {points}")
@@ -143,7 +144,9 @@ def _is_of(table: pa.Table, part: Features) -> bool:
     same_ids = table.column("id").to_pylist() == part.ids.to_pylist()
     same_rows = same_ids and np.array_equal(table.column("window").to_numpy(), part.window)
     columns = (Ragged.from_arrow(table.column(name)) for name in ("start_logits", "end_logits"))
-    return same_rows and all(np.array_equal(column.bounds, part.input_ids.bounds) for column in columns)
+    return same_rows and all(
+        np.array_equal(column.bounds, part.input_ids.bounds) and np.isfinite(column.values).all() for column in columns
+    )
 
 
 def predict(
@@ -205,7 +208,9 @@ def _forward(
     try:
         with arithmetic(device, p.precision):
             start_BT, end_BT = model(batch)
-    except torch.OutOfMemoryError:
+    except Exception as error:
+        if not is_out_of_memory(error):
+            raise
         todo = f"set predict.tokens_per_batch below {p.tokens_per_batch}"
         raise SpanlineError("predict", f"out of memory on {device}", todo) from None
     return start_BT.cpu().numpy(), end_BT.cpu().numpy()

@@ -111,6 +111,8 @@ def search_split(
     if missing or len(contexts) != len(ids):
         what = f"are of other questions than the squad file ({len(ids):,} and {len(contexts):,} questions)"
         raise SpanlineError("features", what, "make them anew: dvc repro featurize")
+    if not np.array_equal(logits.start.bounds, features.input_ids.bounds):
+        raise SpanlineError("logits", "are not one for each token of the features", "make them anew: dvc repro predict")
     return search(features, logits, [contexts[qid] for qid in ids], n_best_size, params, workers)
 
 

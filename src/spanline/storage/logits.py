@@ -5,13 +5,14 @@ from __future__ import annotations
 from dataclasses import dataclass
 from pathlib import Path
 
+import numpy as np
 import pyarrow as pa
 
 from spanline.common.errors import SpanlineError
 from spanline.storage.ragged import Ragged
 from spanline.storage.shards import Kind, Manifest, read_manifest, read_shards
 
-KIND = Kind("logits", 1, "predict")
+KIND = Kind("logits", 1, "predict", made_from=("features", "model"))
 
 SCHEMA = pa.schema(
     [
@@ -38,11 +39,33 @@ def to_table(ids: pa.Array | pa.ChunkedArray, window: pa.Array, logits: Logits) 
 
 
 def read(folder: Path, features: Manifest) -> Logits:
-    """All logits of `folder`; SpanlineError unless they were predicted for exactly these features."""
+    """All logits of `folder`; SpanlineError unless they were predicted for exactly these features, and are finite."""
     manifest = read_manifest(folder, KIND)
     if manifest.made_from["features"] != features.sha256 or manifest.rows != features.rows:
         raise SpanlineError(
             folder, f"holds logits of other features than {features.folder}", "predict them anew: dvc repro predict"
         )
-    table = pa.concat_tables(read_shards(manifest, KIND))
-    return Logits(Ragged.from_arrow(table.column("start_logits")), Ragged.from_arrow(table.column("end_logits")))
+    return checked(pa.concat_tables(read_shards(manifest, KIND)), folder)
+
+
+def model_of(folder: Path) -> str:
+    """SHA-256 of the weights that the logits of `folder` came from."""
+    return read_manifest(folder, KIND).made_from["model"]
+
+
+def checked(table: pa.Table, folder: Path) -> Logits:
+    """The logits of a table that came out of the files of `folder`; SpanlineError for other columns, and for a question
+    with a logit that is not finite."""
+    todo = "predict them anew: dvc repro -s -f predict"
+    if not table.schema.equals(SCHEMA):
+        raise SpanlineError(folder, f"its columns are not {', '.join(SCHEMA.names)} as this Spanline writes them", todo)
+    start, end = (Ragged.from_arrow(table.column(name)) for name in ("start_logits", "end_logits"))
+    for column in (start, end):
+        good = np.isfinite(column.values)
+        if not good.all():
+            row = int(np.searchsorted(column.bounds, int(good.argmin()), side="right")) - 1
+            where = f"{folder}, question {table.column('id')[row]}, feature {table.column('window')[row]}"
+            raise SpanlineError(where, "its logits are not finite", todo)
+    if not np.array_equal(start.bounds, end.bounds):
+        raise SpanlineError(folder, "holds more start logits than end logits, or fewer", todo)
+    return Logits(start, end)

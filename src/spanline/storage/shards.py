@@ -6,7 +6,7 @@ counts, and each shard's rows, bytes and SHA-256. Shards hold a fixed number of 
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Callable, Iterator, Mapping
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -16,6 +16,7 @@ import pyarrow.parquet as pq
 
 from spanline.common.errors import SpanlineError
 from spanline.common.files import read_json, sha256, to_json
+from spanline.common.memory import raise_if_out_of_memory
 
 MANIFEST = "manifest.json"
 
@@ -28,6 +29,8 @@ class Kind:
     version: int
     stage: str
     delta_columns: tuple[str, ...] = ()  # rising integers: stored as differences
+    made_from: tuple[str, ...] = ()  # inputs whose SHA-256 readers compare
+    sizes: tuple[str, ...] = ()  # params that readers need, counts from 1 on
 
 
 @dataclass(frozen=True)
@@ -109,9 +112,20 @@ def read_manifest(folder: Path, kind: Kind) -> Manifest:
     content = read_json(path, todo)
     if not isinstance(content, dict) or content.get("kind") != kind.name:
         raise SpanlineError(path, f"is no manifest of {kind.name}", todo)
-    if content["schema_version"] != kind.version:
-        found = content["schema_version"]
+    if content.get("schema_version") != kind.version:
+        found = content.get("schema_version")
         raise SpanlineError(path, f"has schema version {found}, this Spanline reads {kind.version}", todo)
+    wrong = [name for name, is_right in _ENTRIES.items() if not is_right(content.get(name))]
+    wrong = wrong or [name for name in kind.made_from if name not in content["made_from"]]
+    wrong = wrong or [name for name in kind.sizes if not _is_count(content["params"].get(name) or None)]
+    if wrong:
+        raise SpanlineError(path, f"its '{wrong[0]}' is missing or not as this Spanline writes it", todo)
+    if content["rows"] != sum(shard["rows"] for shard in content["shards"]):
+        raise SpanlineError(path, f"counts {content['rows']} rows, its shards have others together", todo)
+    listed = {MANIFEST, *(shard["file"] for shard in content["shards"])}
+    foreign = sorted(file.name for file in folder.iterdir() if file.name not in listed)
+    if foreign:
+        raise SpanlineError(folder / foreign[0], "is in the folder, though its manifest does not list it", "remove it")
     return Manifest(
         folder=folder,
         sha256=sha256(path),
@@ -123,6 +137,30 @@ def read_manifest(folder: Path, kind: Kind) -> Manifest:
     )
 
 
+def _is_count(value: Any) -> bool:
+    return type(value) is int and 0 <= value < 1 << 63
+
+
+def _are_shards(value: Any) -> bool:
+    """A list of what `ShardWriter` says of each shard, each file another one in the folder itself."""
+    if not isinstance(value, list) or not all(isinstance(shard, dict) for shard in value):
+        return False
+    names = [shard.get("file") for shard in value]
+    return names == [f"{number:05d}.parquet" for number in range(len(value))] and all(
+        _is_count(shard.get("rows")) and _is_count(shard.get("bytes")) and isinstance(shard.get("sha256"), str)
+        for shard in value
+    )
+
+
+_ENTRIES: dict[str, Callable[[Any], bool]] = {
+    "rows": _is_count,
+    "shards": _are_shards,
+    "made_from": lambda value: isinstance(value, dict) and all(isinstance(hashed, str) for hashed in value.values()),
+    "params": lambda value: isinstance(value, dict),
+    "counts": lambda value: isinstance(value, dict),
+}
+
+
 def read_shard(manifest: Manifest, index: int, kind: Kind) -> pa.Table:
     """Shard number `index`, its bytes checked against the manifest."""
     shard = manifest.shards[index]
@@ -132,8 +170,22 @@ def read_shard(manifest: Manifest, index: int, kind: Kind) -> pa.Table:
         raise SpanlineError(path, "is missing, though the manifest lists it", todo)
     if path.stat().st_size != shard["bytes"] or sha256(path) != shard["sha256"]:
         raise SpanlineError(path, "differs from its checksum in the manifest", todo)
-    with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, a quarter of a second
-        return file.read()
+    try:
+        with pq.ParquetFile(path) as file:  # pq.read_table would import pyarrow.dataset, a quarter of a second
+            table = file.read()
+        table.validate(full=True)
+    except (pa.ArrowException, OSError) as error:
+        raise_if_out_of_memory(error)
+        raise SpanlineError(path, f"is damaged ({str(error).rstrip('.')})", todo) from None
+    if table.num_rows != shard["rows"] or any(_has_null(column) for column in table.columns):
+        raise SpanlineError(path, "has missing values, or other rows than the manifest says", todo)
+    return table
+
+
+def _has_null(column: pa.ChunkedArray) -> bool:
+    """In the column, or in one of its lists."""
+    parts = column.chunks if pa.types.is_list(column.type) else []
+    return bool(column.null_count) or any(part.values.null_count for part in parts)
 
 
 def read_shards(manifest: Manifest, kind: Kind) -> Iterator[pa.Table]:

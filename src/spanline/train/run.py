@@ -9,6 +9,7 @@ import torch
 
 from spanline.common.console import say
 from spanline.common.errors import SpanlineError
+from spanline.common.memory import is_out_of_memory
 from spanline.model import head, resume
 from spanline.model.distributed import Group
 from spanline.model.span_model import SpanModel
@@ -97,8 +98,8 @@ def fit(
         with resume.stop_on_signal() as stop:
             saver = Saver(state, points, runtime, stop, group)
             loop.run(loop.Work(state, data, calibration, plan, device, group), saver, clock)
-    except (torch.OutOfMemoryError, RuntimeError) as error:
-        if not _is_out_of_memory(error):
+    except Exception as error:
+        if not is_out_of_memory(error):
             raise
         todo = f"set train.micro_batch_size below {p.micro_batch_size}, or train.gradient_checkpointing: true"
         raise SpanlineError("train", f"out of memory on {device} in step {state.step + 1}", todo) from None
@@ -113,8 +114,3 @@ def _prepared(model: SpanModel, p: TrainParams) -> SpanModel:
     if p.compile:
         model.encoder.compile(dynamic=True)  # lengths differ from batch to batch
     return model
-
-
-def _is_out_of_memory(error: RuntimeError) -> bool:
-    """A CPU has no error of its own for it."""
-    return isinstance(error, torch.OutOfMemoryError) or "can't allocate memory" in str(error)

@@ -7,6 +7,7 @@ import subprocess
 import sys
 from collections.abc import Callable
 
+import pyarrow as pa
 import pytest
 
 from spanline.common import console
@@ -73,7 +74,7 @@ def test_what_the_machine_refuses_is_one_line(code: int, expected: str) -> None:
     assert exit_of(OSError(code, "as the library puts it")) == f"error: disk: {expected}"
 
 
-@pytest.mark.parametrize("error", [OSError(errno.EISDIR, "x"), OSError("no number"), ValueError("ours"), KeyError("x")])
+@pytest.mark.parametrize("error", [OSError(errno.EEXIST, "x"), OSError("no number"), ValueError("ours"), KeyError("x")])
 def test_anything_else_keeps_its_traceback(error: Exception) -> None:
     with pytest.raises(type(error)) as caught:
         console.run(raising(error))
@@ -83,6 +84,49 @@ def test_anything_else_keeps_its_traceback(error: Exception) -> None:
 def test_ctrl_c_is_130(capsys: pytest.CaptureFixture[str]) -> None:
     assert exit_of(KeyboardInterrupt()) == 130
     assert capsys.readouterr() == ("", "interrupted\n")
+
+
+def test_of_a_copy_on_a_full_disk_the_new_file_is_named() -> None:
+    line = exit_of(OSError(errno.ENOSPC, "x", "models/model.safetensors", None, "data/.checkpoint.partial/model"))
+    assert str(line).startswith("error: data/.checkpoint.partial/model: No space left on device; ")
+
+
+@pytest.mark.parametrize(
+    "error",
+    [
+        MemoryError("malloc of size 64 failed"),
+        RuntimeError("DefaultCPUAllocator: can't allocate memory: you tried to allocate 64 bytes."),
+        OSError(errno.ENOMEM, "Cannot allocate memory"),
+        pa.ArrowMemoryError("malloc of size 64 failed"),
+        ImportError("libtorch.so: failed to map segment from shared object"),
+    ],
+)
+def test_want_of_memory_is_named_with_what_lowers_it(error: Exception) -> None:
+    with pytest.raises(SystemExit) as caught:
+        console.run(raising(error), lowers_memory="lower train.micro_batch_size")
+    line = str(caught.value.code)
+    assert line.startswith("error: out of memory (")
+    assert line.endswith(
+        "; lower train.micro_batch_size, or give this process more: see `ulimit -v`, and what else runs"
+    )
+    assert len(line.splitlines()) == 1
+
+
+IMPORTING = """
+import os, signal, sys
+from spanline.common import console
+console.guard_imports()
+os.kill(os.getpid(), signal.SIGINT)  # as a library is imported
+raise AssertionError("it went on")
+"""
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_while_libraries_are_imported_is_a_line(ignored: bool) -> None:
+    code = ("import signal; signal.signal(signal.SIGINT, signal.SIG_IGN)" if ignored else "") + IMPORTING
+    result = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=False)
+    assert (result.returncode, "Traceback" in result.stderr) == ((1, True) if ignored else (130, False))
+    assert ignored or result.stderr == "interrupted\n"
 
 
 def test_the_shells_view() -> None:

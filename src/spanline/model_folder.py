@@ -1,0 +1,79 @@
+"""A model's folder in the Hugging Face layout, which may come from anybody: its config.json is read with distrust.
+
+A config can ask for Python code: of a file beside it (`auto_map`), of a repository of kernels, of an adapter. No code
+of a model folder ever runs here, and nobody is asked whether it may: such a config is refused.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from pathlib import Path
+from typing import Any
+
+from spanline.common.errors import SpanlineError
+from spanline.common.files import read_json, shortened
+
+CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG = (
+    "config.json",
+    "model.safetensors",
+    "tokenizer.json",
+    "tokenizer_config.json",
+)
+_OWN_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
+_KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
+# The largest value of what shapes a model: far beyond any encoder's, so that a slip makes no model of a billion layers.
+_MOST = {
+    **dict.fromkeys(("num_hidden_layers", "n_layers"), 1_000),
+    **dict.fromkeys(("hidden_size", "dim", "num_attention_heads", "n_heads", "type_vocab_size"), 1 << 17),
+    **dict.fromkeys(("intermediate_size", "hidden_dim"), 1 << 20),
+    **dict.fromkeys(("vocab_size", "max_position_embeddings", "pad_token_id"), 1 << 24),
+}
+_OTHER_WEIGHTS = ("transformers_weights", "quantization_config")  # not the plain model.safetensors whose hash is known
+
+
+def read_config(path: Path, todo: str) -> dict[str, Any]:
+    """The object of a config.json or tokenizer_config.json; SpanlineError where there is none, or it asks for code."""
+    content = read_json(path, todo)
+    if not isinstance(content, dict):
+        raise SpanlineError(path, "is no JSON object", todo)
+    for key, value in _entries(content):
+        _refuse(path, key, value)
+    for key in _MOST.keys() & content.keys():
+        value = content[key]
+        if value is not None and not (type(value) is int and 0 <= value <= _MOST[key]):
+            raise SpanlineError(
+                path, f"'{key}' is {shortened(repr(value))}, not a count of at most {_MOST[key]:,}", todo
+            )
+    return content
+
+
+def refuse_code(folder: Path) -> None:
+    """SpanlineError where a config of `folder` asks for code that is not transformers' own."""
+    for name in (CONFIG, TOKENIZER_CONFIG):
+        if (folder / name).is_file():
+            read_config(folder / name, "fix it, or fetch it anew")
+
+
+def _refuse(path: Path, key: str, value: Any) -> None:
+    if not value:
+        return
+    if key in _OWN_CODE:
+        what = f"asks for Python code of its own ('{key}'), which never runs here"
+        raise SpanlineError(path, what, f"choose a model that transformers knows; if it knows this one, delete '{key}'")
+    if key in _KERNELS and "/" in str(value):
+        raise SpanlineError(path, f"asks for a kernel from a hub ('{key}'), which never runs here", f"delete '{key}'")
+    if key in _OTHER_WEIGHTS:
+        what = f"asks for other weights than a plain {WEIGHTS} ('{key}')"
+        raise SpanlineError(path, what, "save the model anew, in float32, with transformers' save_pretrained")
+
+
+def _entries(content: Any) -> Iterator[tuple[str, Any]]:
+    """Every key with its value, at any depth."""
+    waiting = [content]
+    while waiting:
+        part = waiting.pop()
+        if isinstance(part, dict):
+            yield from part.items()
+            waiting.extend(part.values())
+        elif isinstance(part, list):
+            waiting.extend(part)
