@@ -1,6 +1,7 @@
 """`dvc plots` as the report draws: templates made from the report's figures, and a page that needs no network.
 
-`python -m tools.plots templates` writes .dvc/plots/*.json (a test compares them and dvc.yaml with the figures).
+`python -m tools.plots templates` writes .dvc/plots/*.json (a test compares them and dvc.yaml with the figures), and
+`... defaults` the parameters that the report calls usual, from params.yaml.
 `python -m tools.plots show` and `... diff REVISION...` run `dvc plots` and put Vega, from an installed package, into
 the page that DVC writes: DVC's own page loads it from a server, and is blank without one.
 """
@@ -8,17 +9,21 @@ the page that DVC writes: DVC's own page loads it from a server, and is blank wi
 from __future__ import annotations
 
 import argparse
+import io
 import json
 import re
 import subprocess
 from pathlib import Path
 from typing import Any
 
+from ruamel.yaml import YAML
+
 from spanline.common import console
 from spanline.common.errors import SpanlineError
 from spanline.common.files import write_text
 from spanline.report.figures import FIGURES, Figure, Series
 
+DEFAULTS = Path("src/spanline/report/page/defaults.yaml")
 TEMPLATES, PAGE = Path(".dvc/plots"), Path("dvc_plots/index.html")
 _COLOURS = ("#1f6fd1", "#d1590a", "#16875d", "#8a4fc7")
 _DASH = {"field": "rev", "type": "nominal", "title": "revision"}
@@ -27,20 +32,32 @@ _IN_USE = "indexof(datum.mark, 'applied') >= 0"
 
 
 def main() -> None:
-    """Parse, and do one of the three."""
+    """Parse, and do one of the four."""
     parser = argparse.ArgumentParser(description=str(__doc__).partition("\n")[0])
-    parser.add_argument("what", choices=["templates", "show", "diff"])
+    parser.add_argument("what", choices=["defaults", "templates", "show", "diff"])
     parser.add_argument("arguments", nargs="*", help="of dvc plots show or dvc plots diff")
     args, options = parser.parse_known_args()
     if args.what == "templates":
         for figure in FIGURES:
             write_text(TEMPLATES / f"{name_of(figure)}.json", json.dumps(template(figure), indent=1) + "\n")
         return
+    if args.what == "defaults":
+        write_text(DEFAULTS, defaults(Path("params.yaml").read_text(encoding="utf-8")))
+        return
     command = ["dvc", "plots", args.what, *args.arguments, *options, "--out", str(PAGE.parent)]
     if subprocess.run(command, check=False).returncode:
         raise SpanlineError(" ".join(command), "failed", "see the lines above")
     PAGE.write_text(offline(PAGE.read_text(encoding="utf-8")), encoding="utf-8")
     console.say(f"{PAGE}: open it in a browser; it needs no network")
+
+
+def defaults(params: str) -> str:
+    """params.yaml without its comments and what a page does not show: what the report calls usual."""
+    yaml, text = YAML(typ="safe"), io.StringIO()
+    yaml.default_flow_style, yaml.width = False, 120
+    content = {name: section for name, section in yaml.load(params).items() if name not in ("environment", "runtime")}
+    yaml.dump(content, text)
+    return text.getvalue()
 
 
 def name_of(figure: Figure) -> str:
