@@ -52,7 +52,7 @@ FILES: dict[str, set[str]] = {
     "metrics/scores.json": {"score", "report"},
     "metrics/validation.json": {"score"},
     "metrics/slices.csv": {"score", "report"},
-    "metrics/plots/*": {"score", "report"},
+    "metrics/plots/*.csv": {"score", "report"},
 }
 UNUSED = (
     "README.md",
