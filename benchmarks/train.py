@@ -29,7 +29,7 @@ from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
 from spanline.train.run import fit
 
-QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
+QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9, trackers=[])
 
 
 def main() -> None:

@@ -2,14 +2,13 @@
 
 import argparse
 from pathlib import Path
-from typing import Any
 
 from spanline import model_folder
 from spanline.common import console, environment, files, params
 from spanline.model import device, distributed, resume, span_model
 from spanline.runtime import Runtime
 from spanline.storage import features
-from spanline.train import report, run
+from spanline.train import live, report, run
 from spanline.train.params import TrainParams
 
 SECTION, PARAMS = "train", TrainParams
@@ -32,6 +31,7 @@ def main() -> None:
     environment.require(args.params, "torch", "transformers")
     p = params.load(args.params, SECTION, PARAMS)
     runtime = params.load(args.params, "runtime", Runtime)
+    live.refuse_missing(runtime.trackers)
 
     manifest = features.manifest(args.features)
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic, p.instructions)
@@ -41,32 +41,37 @@ def main() -> None:
     data = run.read_features(manifest, spans.encoder.config.vocab_size, may_be_none=not p.epochs)
     calibration = features.manifest(args.calibration)
     points = args.scratch / "train" / resume.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
+    curves = live.Curves(args.metrics, args.history, args.epochs, head="kept" if head else "new")
     console.say(f"span head: {'kept from the checkpoint' if head else f'new, drawn from seed {p.seed}'}")
     with distributed.join(where) as group, resume.alone(points, args.out, group.is_first):
-        fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points)
+        watchers = (shown(curves, args.out), runtime.trackers) if group.is_first else (None, [])
+        with live.watched(*watchers, runtime.progress_every_s, args.scratch, points.name, p) as watched:
+            fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points, watched)
         if group.is_first:
-            write(args, fitted, spans, "kept" if head else "new")
+            write(args, curves, fitted, spans)
             resume.remove(points)
 
 
-def write(args: argparse.Namespace, fitted: report.Report, spans: span_model.SpanModel, head: str) -> None:
-    """The model and what training was like. `head`: kept or new."""
+def shown(curves: live.Curves, model: Path) -> live.Curves | None:
+    """The curves if they may be shown while the run goes on: by hand, an earlier model may still lie there. Its curves
+    stay with it until there is another one."""
+    if not model.exists():
+        return curves
+    console.say(f"{model} keeps its curves until the new model is whole; to see the new ones live, move it away")
+    return None
+
+
+def write(args: argparse.Namespace, curves: live.Curves, fitted: report.Report, spans: span_model.SpanModel) -> None:
+    """The model and what training was like; the model gets its name last, so it never lies beside half-made curves."""
     with files.new_folder(args.out) as out:
         if not span_model.save(spans, args.checkpoint, out):
             console.say(f"transformers has no plain span head for this encoder: {args.out} loads in Spanline only")
-    files.write_text(args.metrics, files.to_json({**fitted.result, "head": head}))
-    files.write_text(args.history, csv(report.HISTORY_COLUMNS, fitted.history))
-    files.write_text(args.epochs, csv(report.EPOCH_COLUMNS, fitted.epochs))
-    files.write_text(args.timings, files.to_json(fitted.timings))
+        curves.show(fitted.result, fitted.history, fitted.epochs, is_over=True)
+        files.write_text(args.timings, files.to_json(fitted.timings))
     if fitted.result["steps"]:
         console.say(f"{fitted.result['steps']:,} steps, final loss {fitted.result['final_loss']:.3f} -> {args.out}")
     else:
         console.say(f"no step: the checkpoint's model as it is -> {args.out}")
-
-
-def csv(columns: tuple[str, ...], rows: list[dict[str, Any]]) -> str:
-    """These columns of the rows."""
-    return files.to_csv(columns, ([row[name] for name in columns] for row in rows))
 
 
 if __name__ == "__main__":

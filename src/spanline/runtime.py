@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 from collections.abc import Callable, Iterable, Iterator
 from concurrent.futures import ThreadPoolExecutor
-from typing import Annotated, ClassVar, TypeVar
+from typing import Annotated, ClassVar, Literal, TypeVar
 
 from pydantic import Field
 
@@ -13,6 +13,7 @@ from spanline.common.params import Section
 
 Item = TypeVar("Item")
 Result = TypeVar("Result")
+TrackerName = Literal["tensorboard", "wandb"]
 
 
 class Runtime(Section):
@@ -22,8 +23,9 @@ class Runtime(Section):
 
     workers: Annotated[int, Field(ge=0)]  # processes, threads or batches at a time; 0 = one per core
     device: str  # auto, cpu, cuda, cuda:1, mps
-    progress_every_s: Annotated[float, Field(gt=0)]  # seconds between progress lines
+    progress_every_s: Annotated[float, Field(gt=0)]  # seconds between progress lines, and updates of live curves
     checkpoint_every_min: Annotated[float, Field(gt=0)]  # minutes between resume points of train
+    trackers: list[TrackerName]  # who else is shown the curves of train while it runs
 
 
 def num_cores() -> int:

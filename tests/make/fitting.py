@@ -19,8 +19,8 @@ from spanline.train.report import Report
 from tests.make.training import PARAMS
 
 CPU = torch.device("cpu")
-QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9)
-ALWAYS_SAVING = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e-9)
+QUIET = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e9, trackers=[])
+ALWAYS_SAVING = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1e-9, trackers=[])
 
 
 def params(**changes: Any) -> TrainParams:

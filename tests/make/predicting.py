@@ -22,7 +22,7 @@ from tests.paths import ROOT
 PARAMS: dict[str, Any] = {
     "environment": {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")},
     "predict": {"tokens_per_batch": 64, "precision": "float32", "instructions": "avx2", "deterministic": True},
-    "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1.0},
+    "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1.0, "trackers": []},
 }
 COMMAND = "--features features --model model --out data/logits"
 

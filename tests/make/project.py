@@ -238,7 +238,13 @@ def write_params(folder: Path, **sections: Any) -> None:
         "postprocess": {"n_best_size": 5, "null_score_diff_threshold": "calibrated"},
         "score": {"seed": 17, "bootstrap_resamples": 100, "calibration_bins": 15},
         "environment": {name: version(name).split("+")[0] for name in names},
-        "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 1e9, "checkpoint_every_min": 1.0},
+        "runtime": {
+            "workers": 1,
+            "device": "cpu",
+            "progress_every_s": 1e9,
+            "checkpoint_every_min": 1.0,
+            "trackers": [],
+        },
     }
     content = {name: {**section, **sections.get(name, {})} for name, section in content.items()}
     (folder / "params.yaml").write_text(yaml_text.dump(content))

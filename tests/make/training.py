@@ -44,7 +44,7 @@ PARAMS: dict[str, Any] = {
 }
 
 LIBRARIES = {name: version(name).split("+")[0] for name in ("pyarrow", "torch", "transformers")}
-RUNTIME = {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1e9}
+RUNTIME = {"workers": 1, "device": "cpu", "progress_every_s": 1e-9, "checkpoint_every_min": 1e9, "trackers": []}
 COMMAND = (
     "--features features --calibration calibration --checkpoint checkpoint --out data/model "
     "--metrics metrics/train.json --history metrics/train_history.csv --epochs metrics/train_epochs.csv "

@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import signal
+import subprocess
+import time
 from collections.abc import Iterator
 from pathlib import Path
 
@@ -60,6 +64,46 @@ def test_going_back_takes_the_results_from_the_run_cache(unchanged: Workspace) -
     unchanged.run("git", "checkout", "-q", "params.yaml")
     assert unchanged.repro() == set()
     assert (unchanged.root / "metrics/validation.json").read_bytes() == before
+
+
+@pytest.mark.slow
+def test_the_curves_are_shown_while_it_trains_and_a_stop_leaves_the_run_cache_whole(unchanged: Workspace) -> None:
+    """DVC's own commands in another terminal; then Ctrl-C, the old parameter, and the old bytes without training."""
+    unchanged.set_param("train.epochs", 1000.0)
+    unchanged.set_param("runtime.progress_every_s", 0.1)
+    command = ["dvc", "repro", "train"]
+    with subprocess.Popen(
+        command, cwd=unchanged.root, env=unchanged.environment(), start_new_session=True, stderr=subprocess.DEVNULL
+    ) as process:
+        try:
+            wait_for(unchanged.root / "metrics/train_history.csv", process)
+            assert not (unchanged.root / "data/model").exists()
+            plot = "metrics/train_history.csv"
+            shown = json.loads(unchanged.run("dvc", "plots", "diff", "HEAD", "--json", "--targets", plot).stdout)
+            assert set(shown["data"][plot][0]["revisions"]) == {"workspace", "HEAD"}
+            numbers = json.loads(unchanged.run("dvc", "metrics", "show", "--json", "metrics/train.json").stdout)
+            assert numbers[""]["data"]["metrics/train.json"]["data"]["steps"] >= 1
+            assert "workspace" in unchanged.run("dvc", "exp", "show", "--csv").stdout
+        finally:
+            os.killpg(process.pid, signal.SIGINT)
+    assert process.returncode != 0
+    assert (unchanged.root / "metrics/train_epochs.csv").exists()
+    unchanged.run("git", "checkout", "-q", "params.yaml")
+    assert unchanged.repro("train") == set()
+    assert unchanged.run("git", "status", "--porcelain", "metrics").stdout == ""
+
+
+def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
+    """Until the file is there; DVC removes that of the last run at first."""
+    deadline = time.monotonic() + 300
+    is_removed = False
+    while time.monotonic() < deadline:
+        assert process.poll() is None, "dvc repro has ended"
+        is_removed = is_removed or not path.exists()
+        if is_removed and path.exists():
+            return
+        time.sleep(0.05)
+    raise AssertionError(f"no {path} after five minutes")
 
 
 def test_the_commands_of_the_readme_work(unchanged: Workspace) -> None:

@@ -60,7 +60,13 @@ def write_params(folder: Path, **changes: Any) -> Path:
     content = {
         "download": {**download, **changes},
         "environment": {name: version(name) for name in ("pyarrow", "datasets")},
-        "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 5.0, "checkpoint_every_min": 5.0},
+        "runtime": {
+            "workers": 1,
+            "device": "cpu",
+            "progress_every_s": 5.0,
+            "checkpoint_every_min": 5.0,
+            "trackers": [],
+        },
     }
     path = folder / "params.yaml"
     path.write_text(yaml_text.dump(content), encoding="utf-8")

@@ -13,6 +13,8 @@ import pytest
 
 from tests.make.training import OUTPUTS, make_inputs, make_project, outputs, run, start, write_params
 
+LIVE = {"metrics/train.json", "metrics/train_history.csv", "metrics/train_epochs.csv"}  # while a run goes on
+
 
 @pytest.fixture(scope="module")
 def inputs(tmp_path_factory: pytest.TempPathFactory) -> Path:
@@ -113,6 +115,7 @@ def test_a_killed_run_goes_on_and_ends_with_the_same_bytes(
     expected = {signal.SIGKILL: -9, signal.SIGTERM: 143, signal.SIGINT: 130}[number]
     assert process.returncode == expected, stderr
     assert {path.name for path in (project / "data").iterdir()} <= {".model.lock"}
+    assert_beginning_of(straight[2], project)
     if number != signal.SIGKILL:
         assert "run the same command again to go on from there" in stderr.splitlines()[-1]
     write_params(project)
@@ -139,6 +142,14 @@ def test_ten_kills_in_a_row_at_random_moments(straight: tuple[dict[str, str], li
     code, lines = run(project)
     assert code == 0, lines
     assert without_timings(outputs(project)) == without_timings(straight[0]), f"moments {moments}"
+
+
+def assert_beginning_of(whole: Path, folder: Path) -> None:
+    """The curves of a run that did not end lie in metrics/ and stand in those of a whole run, row by row."""
+    history, all_of_it = ((root / "metrics" / "train_history.csv").read_bytes() for root in (folder, whole))
+    assert history.count(b"\n") >= 2
+    assert all_of_it.startswith(history)
+    assert json.loads((folder / "metrics" / "train.json").read_text())["steps"] >= 1
 
 
 def wait_for_point(folder: Path, step: int) -> None:
@@ -207,4 +218,27 @@ def test_an_exploding_run_is_one_line(project: Path) -> None:
     assert code == 1
     assert lines[-1].startswith("error: train, step ")
     assert "on the features of q" in lines[-1]
-    assert outputs(project) == {}
+    assert set(outputs(project)) <= LIVE
+
+
+def test_an_earlier_model_keeps_its_curves_until_the_new_one_is_whole(project: Path) -> None:
+    """By hand: DVC removes the outputs before it starts a stage."""
+    before = {name: f"of the model before: {name}" for name in LIVE}
+    for name, text in before.items():
+        (project / name).parent.mkdir(exist_ok=True)
+        (project / name).write_text(text)
+    (project / "data" / "model").mkdir(parents=True)
+    write_params(project, learning_rate=1e30, max_grad_norm=1e30)
+    code, lines = run(project)
+    assert code == 1
+    assert "data/model keeps its curves until the new model is whole; to see the new ones live, move it away" in lines
+    assert {name: (project / name).read_text() for name in LIVE} == before
+    assert list((project / "data" / "model").iterdir()) == []
+
+
+def test_a_tracker_that_is_unknown_is_one_line(project: Path) -> None:
+    write_params(project)
+    path = project / "params.yaml"
+    path.write_text(path.read_text().replace("trackers: []", "trackers: [tensorbord]"))
+    expected = "'runtime.trackers.0' is 'tensorbord', which should be 'tensorboard' or 'wandb'; change it"
+    assert refusal(project) == f"error: params.yaml: {expected}"

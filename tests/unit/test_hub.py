@@ -142,7 +142,13 @@ def run(stage: str, section: dict[str, Any], folder: Path, env: dict[str, str]) 
     content = {
         stage: section,
         "environment": {name: version(name) for name in ("pyarrow", "datasets")},
-        "runtime": {"workers": 1, "device": "cpu", "progress_every_s": 5.0, "checkpoint_every_min": 5.0},
+        "runtime": {
+            "workers": 1,
+            "device": "cpu",
+            "progress_every_s": 5.0,
+            "checkpoint_every_min": 5.0,
+            "trackers": [],
+        },
     }
     (folder / "params.yaml").write_text(yaml_text.dump(content), encoding="utf-8")
     command = [sys.executable, "-m", f"stages.{stage}", "--params", str(folder / "params.yaml")]

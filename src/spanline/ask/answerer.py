@@ -299,6 +299,7 @@ def load(
     folder = Path(folder)
     known = _evaluated(folder, params, calibration)
     where = _device(device)
+    devices.warn_of_slow_bfloat16(where, precision, "native")
     try:
         tokenizer = PairTokenizer(folder / model_folder.TOKENIZER) if folder.is_dir() else None
         spans = (fast_bert.load(folder) if encoder == "auto" else None) or span_model.load(folder)

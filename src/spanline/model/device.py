@@ -11,6 +11,8 @@ from typing import Any
 
 import torch
 
+from spanline.common.arithmetic import is_x86
+from spanline.common.console import say
 from spanline.common.errors import SpanlineError
 from spanline.model import processor
 from spanline.model.distributed import local_rank, local_size
@@ -37,7 +39,24 @@ def prepare(
         torch.cuda.set_device(device)
         torch.backends.cuda.matmul.allow_tf32 = torch.backends.cudnn.allow_tf32 = precision == "tf32"
     processor.tell(device, instructions)
+    warn_of_slow_bfloat16(device, precision, instructions)
     return device
+
+
+def warn_of_slow_bfloat16(device: torch.device, precision: Precision, instructions: Instructions) -> None:
+    """Say so where a CPU was asked for bfloat16 that it does not, or may not, multiply itself: torch then converts all
+    the time."""
+    if device.type != "cpu" or precision != "bfloat16":
+        return
+    if not multiplies_bfloat16():
+        say("bfloat16 on a processor without avx512_bf16 takes about twice as long as float32: set float32 here")
+    elif instructions == "avx2" and is_x86():
+        say("bfloat16 with AVX2 alone takes about twice as long as float32: set float32, or instructions: native")
+
+
+def multiplies_bfloat16() -> bool:
+    """Whether this CPU has instructions for it. Known of x86 only; others have our trust."""
+    return not is_x86() or torch.cpu._is_avx512_bf16_supported()
 
 
 def find(name: str) -> torch.device:
@@ -64,15 +83,16 @@ def matmul_flops_per_s(device: torch.device, precision: Precision) -> float:
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     one, other = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
     torch.mm(one, other)
-    _synchronize(device)
+    synchronize(device)
     started = time.perf_counter()
     for _ in range(repeats):
         torch.mm(one, other)
-    _synchronize(device)
+    synchronize(device)
     return 2.0 * width**3 * repeats / (time.perf_counter() - started)
 
 
-def _synchronize(device: torch.device) -> None:
+def synchronize(device: torch.device) -> None:
+    """Wait until a GPU has done what it was told; nothing is pending on a CPU."""
     if device.type == "cuda":
         torch.cuda.synchronize(device)
 

@@ -29,6 +29,7 @@ from spanline.model.distributed import Group
 from spanline.model.span_model import span_loss
 from spanline.storage.features import Features
 from spanline.train.epoch_scores import evaluate
+from spanline.train.live import Live
 from spanline.train.optimizer import set_learning_rate
 from spanline.train.plan import Plan, Step
 from spanline.train.report import Clock
@@ -47,7 +48,7 @@ class Work:
     group: Group
 
 
-def run(work: Work, saver: Saver, clock: Clock) -> None:
+def run(work: Work, saver: Saver, clock: Clock, live: Live) -> None:
     """All steps from `work.state.step` on; the state is changed in place."""
     state, p = work.state, work.plan.p
     parameters = list(state.model.parameters())
@@ -67,9 +68,12 @@ def run(work: Work, saver: Saver, clock: Clock) -> None:
             with clock.stopped():
                 _look_at_calibration(work)
         is_saving = saver.is_due(clock.is_due())
-        if is_saving or clock.is_due():
+        is_showing = clock.is_due() or step.is_last_of_epoch
+        if is_saving or is_showing:
             _refuse_non_finite(work)
         clock.tick(len(step.rows))
+        if is_showing:
+            live.update(state, work.plan, at_once=step.is_last_of_epoch)
         if is_saving:
             saver.save()
 

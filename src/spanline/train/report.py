@@ -12,7 +12,7 @@ import torch
 from torch import Tensor
 
 from spanline.common.console import Progress
-from spanline.model.device import matmul_flops_per_s, peak_memory_bytes
+from spanline.model.device import matmul_flops_per_s, peak_memory_bytes, synchronize
 from spanline.model.distributed import Group
 from spanline.model.span_model import SpanModel
 from spanline.runtime import Runtime
@@ -49,7 +49,8 @@ class Clock:
 
     @contextmanager
     def stopped(self) -> Iterator[None]:
-        """What takes place inside is no training: it takes no part in the speeds."""
+        """What takes place inside is no training and takes no part in the speeds; a GPU first ends what came before."""
+        synchronize(self._device)
         before = time.monotonic()
         yield
         elapsed_s = time.monotonic() - before
@@ -116,11 +117,11 @@ def _padding_share(counts: dict[str, int]) -> float:
 
 
 def result(state: State, plan: Plan) -> dict[str, Any]:
-    """For metrics/train.json. Without a step there is no loss: null."""
-    last_S = state.loss_S[-FINAL_LOSS_STEPS:].double()
+    """For metrics/train.json; of a run that goes on, what there is so far. Without a step there is no loss: null."""
+    last_S = state.loss_S[max(0, state.step - FINAL_LOSS_STEPS) : state.step].double()
     return {
-        "steps": plan.total_steps,
-        "epochs": plan.total_steps / max(plan.steps_per_epoch, 1),
+        "steps": state.step,
+        "epochs": state.step / max(plan.steps_per_epoch, 1),
         "features": state.counts["features"],
         "tokens": state.counts["tokens"],
         "padding_share": round(_padding_share(state.counts), 4),
@@ -138,17 +139,21 @@ def _kept_epoch(state: State, p: TrainParams) -> dict[str, Any]:
 
 
 def history(state: State, plan: Plan) -> list[dict[str, Any]]:
-    """For metrics/train_history.csv: means over the steps since the row before, the rate of the last of them."""
+    """For metrics/train_history.csv: means over the steps since the row before, the rate of the last of them. Of a run
+    that goes on, the rows whose steps are all made: they will not change."""
+    loss_S, grad_norm_S = state.loss_S[: state.step].cpu(), state.grad_norm_S[: state.step].cpu()
     rows = []
     for start in range(0, plan.total_steps, plan.log_every):
         stop = min(start + plan.log_every, plan.total_steps)
+        if stop > state.step:
+            break
         rows.append(
             {
                 "step": stop,
                 "epoch": round(stop / plan.steps_per_epoch, 4),
-                "loss": _rounded(state.loss_S[start:stop].double().mean()),
+                "loss": _rounded(loss_S[start:stop].double().mean()),
                 "learning_rate": float(f"{plan.learning_rate(stop - 1):.6g}"),
-                "grad_norm": _rounded(state.grad_norm_S[start:stop].double().mean()),
+                "grad_norm": _rounded(grad_norm_S[start:stop].double().mean()),
             }
         )
     return rows

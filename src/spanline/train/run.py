@@ -19,6 +19,7 @@ from spanline.storage.features import Features
 from spanline.storage.ragged import Array
 from spanline.storage.shards import Manifest
 from spanline.train import loop
+from spanline.train.live import NOBODY, Live
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
 from spanline.train.report import Clock, Report, history, result
@@ -79,10 +80,11 @@ def fit(
     device: torch.device,
     group: Group,
     points: Path,
+    live: Live = NOBODY,
 ) -> Report:
     """Train `model` in place, from the newest resume point in the folder `points` if there is one.
 
-    `calibration`: features to look at after each epoch; there may be none of them.
+    `calibration`: features to look at after each epoch; there may be none of them. `live`: who is shown how it goes.
     """
     if p.keep == "best" and not len(calibration):
         what = "is 'best', but there is no calibration split (download.calibration_fraction is 0)"
@@ -97,7 +99,7 @@ def fit(
     try:
         with resume.stop_on_signal() as stop:
             saver = Saver(state, points, runtime, stop, group)
-            loop.run(loop.Work(state, data, calibration, plan, device, group), saver, clock)
+            loop.run(loop.Work(state, data, calibration, plan, device, group), saver, clock, live)
     except Exception as error:
         if not is_out_of_memory(error):
             raise

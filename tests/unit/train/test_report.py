@@ -22,7 +22,7 @@ from tests.make.fitting import CPU, QUIET, lengths, params, train
 def test_history_is_bounded_and_keeps_the_mean() -> None:
     plan = Plan(np.full(4000, 9), params(epochs=1.3))
     losses = torch.arange(plan.total_steps, dtype=torch.float32)
-    rows = report.history(State(None, None, 0, losses, losses, {}), plan)  # type: ignore[arg-type]
+    rows = report.history(State(None, None, plan.total_steps, losses, losses, {}), plan)  # type: ignore[arg-type]
     assert len(rows) <= plans.MAX_HISTORY_ROWS
     assert rows[0]["step"] == plan.log_every == 3
     assert rows[0]["loss"] == 1.0
