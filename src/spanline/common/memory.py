@@ -14,6 +14,7 @@ _WORDS = (
     "bad_alloc",
     "bad allocation",
     "failed to map segment",
+    "status_alloc_failed",  # cuBLAS, cuDNN
     "can't start new thread",
 )
 

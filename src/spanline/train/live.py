@@ -24,6 +24,7 @@ from typing import Any, Literal, Protocol
 from spanline.common.console import say
 from spanline.common.errors import SpanlineError
 from spanline.common.files import to_csv, to_json, write_text
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.runtime import TrackerName
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
@@ -60,6 +61,7 @@ class Live:
             try:
                 watcher.show(*shown)
             except Exception as error:  # a tracker is a program of its own, with errors of its own
+                raise_if_out_of_memory(error)
                 say(f"{_name(watcher)} is given up, training goes on without it: {_first_line(error)}")
                 self._watchers.remove(watcher)
 
