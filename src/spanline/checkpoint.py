@@ -109,7 +109,8 @@ def _locate(settings: Checkpoint) -> tuple[Path, dict[str, str]]:
     if settings.source == "path":
         return Path(settings.path.folder), {"name": Path(settings.path.folder).name}
     pin = settings.hub
-    return hub.snapshot(pin.name, pin.revision, FILES), {"name": pin.name, "revision": pin.revision}
+    todo = "check checkpoint.hub and the network (HF_ENDPOINT names a mirror), or use checkpoint.source: path"
+    return hub.snapshot(pin.name, pin.revision, FILES, todo), {"name": pin.name, "revision": pin.revision}
 
 
 def _package_folder(package: PackageSource) -> Path:

@@ -36,15 +36,16 @@ def _check_revision(dataset: Any, name: str, revision: str) -> None:
                 raise SpanlineError(f"{name} at {revision}", f"the cache holds another revision, {found}", todo)
 
 
-def snapshot(name: str, revision: str, patterns: list[str]) -> Path:
-    """The folder in the hub's cache with the files of a model at that revision that match `patterns`."""
+def snapshot(name: str, revision: str | None, patterns: list[str], todo: str) -> Path:
+    """The folder in the hub's cache with the files of a model at that revision (None: the newest) that match
+    `patterns`; SpanlineError that ends in `todo` when it can't be had."""
     import huggingface_hub
 
     try:
         return Path(huggingface_hub.snapshot_download(name, revision=revision, allow_patterns=patterns))
     except Exception as error:  # as above: the name, the network or the cache
-        todo = "check checkpoint.hub and the network (HF_ENDPOINT names a mirror), or use checkpoint.source: path"
-        raise SpanlineError(f"{name} at {revision}", f"can't be loaded ({_first_line(error)})", todo) from None
+        shown = f"{name} at {revision}" if revision else name
+        raise SpanlineError(shown, f"can't be loaded ({_first_line(error)})", todo) from None
 
 
 def _first_line(error: Exception) -> str:

@@ -19,6 +19,7 @@ EVALUATED: dict[str, dict[str, Any]] = {
     },
     "answer_search": {"max_answer_length": 9, "max_context": True, "top_n": None},
     "postprocess": {"n_best_size": 7, "null_score_diff_threshold": "calibrated"},
+    "predict": {"tokens_per_batch": 300, "precision": "float32", "instructions": "avx2", "deterministic": True},
     "calibration": {"null_score_diff_threshold": -7.5, "slope": 0.5, "intercept": 4.0},
 }
 

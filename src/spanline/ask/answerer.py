@@ -16,8 +16,9 @@ import numpy as np
 import torch
 
 from spanline import model_folder
-from spanline.ask import answering, fast_bert
+from spanline.ask import fast_bert
 from spanline.ask.answering import Evaluated
+from spanline.ask.locate import locate
 from spanline.ask.ranking import Ranked, rank
 from spanline.ask.settings import Settings, settings_of
 from spanline.common.console import Progress
@@ -285,19 +286,20 @@ def load(
     precision: Literal["float32", "bfloat16"] = "float32",
     encoder: Literal["auto", "transformers"] = "auto",
 ) -> QuestionAnswerer:
-    """The model of `folder`: data/model, a released folder, or any in the Hugging Face layout with a tokenizer.json.
+    """The model of `folder`: data/model, a released folder, any in the Hugging Face layout with a tokenizer.json, or
+    (as a text) OWNER/NAME on the Hugging Face hub, with @REVISION behind it if not the newest is meant.
 
-    `params` and `calibration`: the params.yaml and the calibration.json that belong to it; a released folder holds its
-    own. `device`: auto, cpu, cuda, cuda:1, ...; auto takes a GPU when there is one. `workers`: batches at a time on a
-    CPU, each on one thread; 0 = one for each core. `tokens_per_batch`: per forward pass, bounds memory; 0 = what suits
-    the device. `precision` of matrix products: bfloat16 is faster on processors that have it, and moves probabilities
-    by about 0.01. `encoder`: auto takes that of `fast_bert` for BERT, which starts in a third of the time, and else
-    transformers', as the stages do. Raises BadModelError.
+    `params` and `calibration`: the params.yaml and the calibration.json that belong to it; a release holds its own, and
+    those of the project of a data/model are found. `device`: auto, cpu, cuda, cuda:1, ...; auto takes a GPU when there
+    is one. `workers`: batches at a time on a CPU, each on one thread; 0 = one for each core. `tokens_per_batch`: per
+    forward pass, bounds memory; 0 = what suits the device. `precision` of matrix products: bfloat16 is faster on
+    processors that have it, and moves probabilities by about 0.01. `encoder`: auto takes that of `fast_bert` for BERT,
+    which starts in a third of the time, and else transformers', as the stages do. Raises BadModelError.
     """
     if precision not in ("float32", "bfloat16"):
         raise SpanlineError("precision", f"is {precision!r}", "give float32 or bfloat16")
-    folder = Path(folder)
-    known = _evaluated(folder, params, calibration)
+    located = locate(folder, params, calibration)
+    folder = located.folder
     where = _device(device)
     devices.warn_of_slow_bfloat16(where, precision, "native")
     try:
@@ -309,7 +311,9 @@ def load(
         raise BadModelError(error.where, error.what, f"{todo}, such as data/model after `dvc repro`") from None
     assert tokenizer is not None  # span_model.load refuses a missing folder
     tokens = tokens_per_batch or TOKENS_PER_BATCH.get(where.type, TOKENS_PER_BATCH["cuda"])
-    return QuestionAnswerer(spans, tokenizer, where, devices.num_workers(where, workers), tokens, precision, known)
+    return QuestionAnswerer(
+        spans, tokenizer, where, devices.num_workers(where, workers), tokens, precision, located.known
+    )
 
 
 def pairs_of(question: str | Sequence[str], context: str | Sequence[str]) -> list[Pair]:
@@ -371,17 +375,6 @@ def _groups(pairs: Iterable[Pair]) -> Iterator[list[Pair]]:
         characters += len(pair.context)
     if group:
         yield group
-
-
-def _evaluated(folder: Path, params: str | Path | None, calibration: str | Path | None) -> Evaluated | None:
-    if not (folder / answering.ANSWERING).is_file():
-        answering.refuse_other_code(folder)
-    if params is not None and calibration is not None:
-        return answering.of_project(Path(params), Path(calibration))
-    if params is not None or calibration is not None:
-        raise SpanlineError("load", "got only one of params and calibration", "give both; they belong together")
-    path = folder / answering.ANSWERING
-    return answering.of_release(path) if path.is_file() else None
 
 
 def _device(name: str) -> torch.device:

@@ -6,7 +6,7 @@ They are in params.yaml and calibration.json, or together in the one file `answe
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
@@ -15,8 +15,9 @@ from spanline.common.errors import SpanlineError
 from spanline.common.files import read_json
 from spanline.common.params import Section, check, read_yaml
 from spanline.featurize.params import FeaturizeParams
-from spanline.no_answer.calibration import Calibration
+from spanline.no_answer.calibration import UNKNOWN, Calibration
 from spanline.postprocess.params import PostprocessParams, applied_threshold
+from spanline.predict.params import PredictParams
 from spanline.search.params import AnswerSearchParams
 
 ANSWERING = "answering.json"
@@ -24,7 +25,9 @@ SECTIONS: dict[str, type[Section]] = {
     "featurize": FeaturizeParams,
     "answer_search": AnswerSearchParams,
     "postprocess": PostprocessParams,
+    "predict": PredictParams,
 }
+
 _TODO = "make the release anew: spanline release"
 
 
@@ -35,12 +38,23 @@ class Evaluated:
     featurize: FeaturizeParams
     answer_search: AnswerSearchParams
     postprocess: PostprocessParams
+    predict: PredictParams
     calibration: Calibration
+    is_demonstration: bool = False  # trained on Spanline's own invented articles
 
     @property
     def threshold(self) -> float:
         """The threshold (logits) that the scored answers were cut at; SpanlineError if there is none."""
         return applied_threshold(self.postprocess, self.calibration)
+
+
+DEFAULTS = Evaluated(  # for a model of which nothing is known
+    FeaturizeParams(max_length=384, doc_stride=128, max_question_length=64, long_questions="cut", rows_per_shard=8192),
+    AnswerSearchParams(max_answer_length=30, max_context=False, top_n=None),
+    PostprocessParams(n_best_size=20, null_score_diff_threshold=0.0),
+    PredictParams(tokens_per_batch=1024, precision="float32", instructions="avx2", deterministic=True),
+    UNKNOWN,
+)
 
 
 def refuse_other_code(path: Path) -> None:
@@ -58,7 +72,23 @@ def refuse_other_code(path: Path) -> None:
 
 def of_project(params: Path, calibration: Path) -> Evaluated:
     """Those of a project folder: its params.yaml and data/calibration.json."""
-    return of_sections(params, read_yaml(params), Calibration.read(calibration))
+    known = of_sections(params, read_yaml(params), Calibration.read(calibration))
+    dataset, trained = (_if_there(params.parent / name) for name in ("data/squad/dataset.json", "metrics/train.json"))
+    return replace(known, is_demonstration=is_demonstration(dataset, trained))
+
+
+def is_demonstration(dataset: Mapping[str, Any], trained: Mapping[str, Any]) -> bool:
+    """Whether dataset.json and metrics/train.json are of a model that knows invented articles only."""
+    return dataset.get("source") == "synthetic" and trained.get("head") != "kept"
+
+
+def _if_there(path: Path) -> dict[str, Any]:
+    content = read_json(path, _TODO) if path.is_file() else {}
+    return content if isinstance(content, dict) else {}
+
+
+# releases made before this section belonged to them were scored with it
+_OF_OLDER = {"predict": DEFAULTS.predict.model_dump()}
 
 
 def of_release(path: Path) -> Evaluated:
@@ -66,7 +96,8 @@ def of_release(path: Path) -> Evaluated:
     content = read_json(path, _TODO)
     if not isinstance(content, dict) or "calibration" not in content:
         raise SpanlineError(path, "holds no calibration", _TODO)
-    return of_sections(path, content, Calibration.of(content["calibration"], path, _TODO))
+    known = of_sections(path, {**_OF_OLDER, **content}, Calibration.of(content["calibration"], path, _TODO))
+    return replace(known, is_demonstration=content.get("is_demonstration") is True)
 
 
 def of_sections(origin: Path, content: Mapping[str, Any], calibration: Calibration) -> Evaluated:
@@ -81,4 +112,5 @@ def of_sections(origin: Path, content: Mapping[str, Any], calibration: Calibrati
 def to_content(evaluated: Evaluated) -> dict[str, Any]:
     """The content of answering.json."""
     sections = {name: getattr(evaluated, name).model_dump() for name in SECTIONS}
-    return {**sections, "calibration": vars(evaluated.calibration)}
+    more = {"calibration": vars(evaluated.calibration), "is_demonstration": evaluated.is_demonstration}
+    return {**sections, **more}

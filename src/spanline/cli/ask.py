@@ -23,13 +23,18 @@ if TYPE_CHECKING:  # torch takes seconds to import: --help and mistakes of the c
     from spanline.ask import Answer, Pair, QuestionAnswerer
 
 NO_ANSWER = 3  # exit code
+DEMONSTRATION = (
+    "note: this model is a demonstration that knows invented articles only; "
+    "for one that reads real texts see README.md, Real SQuAD v2, or name another: --model"
+)
 EXCERPT = 80  # characters of context on either side of an answer
 
 
 def add_ask(parser: argparse.ArgumentParser) -> None:
     """The options of `spanline ask`."""
     parser.set_defaults(run=run)
-    parser.add_argument("--model", type=Path, default=Path("data/model"), help="folder (default: data/model)")
+    help_ = "folder, release or name on the hub (default: data/model)"
+    parser.add_argument("--model", default=Path("data/model"), help=help_)
     parser.add_argument("--question", "-q", help="the question; without it, questions come by --jsonl")
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--context", "-c", help="the text to answer from; without it or --file, stdin is read")
@@ -96,6 +101,8 @@ def run(args: argparse.Namespace) -> None:
     pair = None if args.question is None else answerer.check_pair(args.question, context, "the command line")
     names = ("params", "calibration", "device", "workers", "tokens_per_batch", "precision")
     qa = answerer.load(args.model, **{name: getattr(args, name) for name in names})
+    if qa.evaluated is not None and qa.evaluated.is_demonstration:
+        console.say(DEMONSTRATION)
     if pair is not None:
         _ask_one(qa, pair, settings, args)
     else:

@@ -1,4 +1,4 @@
-"""The command `spanline`: `ask` a model, `compare` two, make a `release` of one, `push` a release to a model hub.
+"""The command `spanline`: `ask` a model, `answer` a file, `compare` two models, `release` one, `push` it to a hub.
 
 Exit codes: 0 done; 1 a mistake, one line on stderr; 2 wrong options; 3 (`ask` with one question) the answer is that
 there is none; 4 (`compare --fail-on-regression`) B is worse; 130 interrupted; 141 the reader of the output went away.
@@ -10,8 +10,9 @@ import argparse
 import os
 import sys
 from collections.abc import Callable
+from importlib.metadata import version
 
-from spanline.cli import ask, compare, ensemble, examples, release, report
+from spanline.cli import answer, ask, compare, ensemble, examples, release, report
 from spanline.common import console
 
 READER_GONE = 141
@@ -20,9 +21,11 @@ READER_GONE = 141
 def main() -> None:
     """Parse, and run the subcommand."""
     parser = argparse.ArgumentParser(prog="spanline", description=str(__doc__).partition("\n")[0])
-    names = "ask | compare | summary | ensemble | report | examples | release | push"
+    names = "ask | answer | compare | summary | ensemble | report | examples | release | push"
     subcommands = parser.add_subparsers(required=True, metavar=names)
     ask.add_ask(subcommands.add_parser("ask", help="answer questions", description=ask.run.__doc__))
+    description = answer.run.__doc__
+    answer.add_answer(subcommands.add_parser("answer", help="answer a file of questions", description=description))
     description = compare.run_compare.__doc__
     compare.add_compare(subcommands.add_parser("compare", help="is B better than A?", description=description))
     description = compare.run_summary.__doc__
@@ -41,6 +44,7 @@ def main() -> None:
     release.add_release(subcommands.add_parser("release", help="make a folder for others", description=description))
     description = release.run_push.__doc__
     release.add_push(subcommands.add_parser("push", help="upload a release to a model hub", description=description))
+    parser.add_argument("--version", action="version", version=f"spanline {version('spanline')}")
     args = parser.parse_args()
     run: Callable[[argparse.Namespace], None] = args.run
     run(args)

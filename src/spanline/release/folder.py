@@ -12,6 +12,7 @@ import hashlib
 import json
 import shutil
 import subprocess
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -55,6 +56,7 @@ def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
         _check_locked(project, lock, stage, path)
     facts = _facts(project, lock, encoder_licence)
     known = answering.of_sections(project / LOCK, facts.params, Calibration.read(project / CALIBRATION))
+    known = replace(known, is_demonstration=answering.is_demonstration(facts.dataset, facts.trained))
     with new_folder(out) as folder:
         for file in sorted((project / MODEL).iterdir()):
             shutil.copyfile(file, folder / file.name)
@@ -103,7 +105,7 @@ def _facts(project: Path, lock: dict[str, Any], encoder_licence: str | None) -> 
         what = f"the licence of the encoder {checkpoint['name']} is not known here"
         raise SpanlineError("spanline release", what, "look it up and give it: --encoder-licence apache-2.0, say")
     stages = {"train": "train", "featurize": "featurize@validation", "answer_search": "postprocess"}
-    stages |= {"postprocess": "postprocess", "calibrate": "calibrate"}
+    stages |= {"postprocess": "postprocess", "calibrate": "calibrate", "predict": "predict@validation"}
     return Facts(
         dataset=content(DATASET),
         checkpoint=checkpoint,
