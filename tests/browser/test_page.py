@@ -45,7 +45,10 @@ def write_page(folder: Path, examples: Sequence[Example], seeds: Sequence[int] =
         write_answers(folder / f"run{seed}", examples, seed)
         runs.append(questions.read_run(folder / f"run{seed}", f"run{seed}", examples))
     path = folder / "index.html"
-    path.write_text(run.page(examples, runs, None, {"title": "Test", "verdict": "", "commit": ""}), encoding="utf-8")
+    path.write_text(
+        run.page(examples, runs, None, {"title": "Test", "verdict": "", "comparison": "", "commit": ""}),
+        encoding="utf-8",
+    )
     return path, runs
 
 

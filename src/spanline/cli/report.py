@@ -41,7 +41,8 @@ def run(args: argparse.Namespace) -> None:
         raise SpanlineError("spanline report", f"got {len(folders)} runs", "give one, or two to compare")
     examples, runs = read_runs(args.squad, folders)
     title = args.title or (f"{runs[0].name} against {runs[1].name}" if len(runs) > 1 else f"Answers of {runs[0].name}")
-    about = {"title": title, "verdict": verdict(examples, runs), "commit": ""}
+    comparison, verdict = compared(examples, runs)
+    about = {"title": title, "verdict": verdict, "comparison": comparison, "commit": ""}
     html = report.page(examples, runs, None, about)
     write_text(args.out, html)
     console.say(f"{args.out}: {len(examples):,} questions, {len(html.encode()) / 1e6:.2f} MB")
@@ -70,10 +71,10 @@ def different_names(folders: Sequence[Path]) -> list[str]:
     return [f"{name} ({number})" for number, name in enumerate(("/".join(each[-2:]) for each in parts), 1)]
 
 
-def verdict(examples: Sequence[Example], runs: Sequence[Run]) -> str:
-    """What `spanline compare` says of two runs; nothing of a single one."""
+def compared(examples: Sequence[Example], runs: Sequence[Run]) -> tuple[str, str]:
+    """What `spanline compare` says of two runs: its figures, and the sentence that they come to. Nothing of one run."""
     if len(runs) < 2:
-        return ""
+        return "", ""
     from spanline.cli.compare import RESAMPLES, SEED
     from spanline.compare import report
     from spanline.compare.difference import Chance
@@ -85,4 +86,5 @@ def verdict(examples: Sequence[Example], runs: Sequence[Run]) -> str:
         Side(run.name, [Compared(run.name, run.answers.predictions, run.answers.num_features, None)]) for run in runs
     ]
     found = of_sides(examples, sides, "f1", Chance(RESAMPLES, SEED))
-    return report.text(found, (runs[0].name, runs[1].name), False)
+    figures, _, sentence = report.text(found, (runs[0].name, runs[1].name), False).rstrip().rpartition("\n\n")
+    return figures, sentence

@@ -31,13 +31,15 @@ def about(facts: Facts, commit: str = "") -> dict[str, str]:
         "title": f"Answers to {overview.dataset_name(facts.dataset, 'validation')}",
         "commit": commit,
         "verdict": "",
+        "comparison": "",
     }
 
 
 def page(examples: Sequence[Example], runs: Sequence[Run], facts: Facts | None, about: Mapping[str, str]) -> str:
     """The page. `facts`: of a run of the pipeline; without them it has the questions and their scores alone.
 
-    `about`: words for the top of the page: `title`; `verdict` and `commit`, which may be "".
+    `about`: words for the top of the page: `title`, `commit`, of two runs `verdict` (a sentence) and `comparison` (the
+    figures behind it); all but the title may be "".
     """
     script, style = ((PAGE / name).read_text(encoding="utf-8") for name in ("page.js", "page.css"))
     payload = columns.pack(*questions.columns(examples, runs))

@@ -32,7 +32,9 @@ def facts_of(project: Path) -> Facts:
 def page_of(project: Path, verdict: str = "") -> str:
     examples, facts = tiny_examples(), facts_of(project)
     answered = questions.read_run(project / "data/answers", "validation", examples)
-    return run.page(examples, [answered], facts, {**run.about(facts, "<commit>"), "verdict": verdict})
+    return run.page(
+        examples, [answered], facts, {**run.about(facts, "<commit>"), "verdict": verdict, "comparison": verdict}
+    )
 
 
 def test_the_policy_names_the_only_script_and_the_only_style(project: Path) -> None:

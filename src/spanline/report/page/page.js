@@ -258,7 +258,7 @@ function kindChips(query, dimension, counts) {
   const links = options.map(([name, number]) => {
     const at = dimension.values.indexOf(name);
     const plain = withValue(withValue(query, "id", ""), dimension.name, name);
-    return el("a", { href: address(plain), class: "chip" + (at >= 0 ? " k" + at : ""), "aria-current": name === value ? "true" : null }, name + " ", el("b", {}, count(number)));
+    return el("a", { href: address(plain), class: "chip " + dimension.name + (at >= 0 ? " k" + at : ""), "aria-current": name === value ? "true" : null }, name + " ", el("b", {}, count(number)));
   });
   return el("div", { class: "chips" }, ...links);
 }
@@ -313,7 +313,7 @@ function rowOf(question, query) {
   const links = withValue(query, "id", data.id[question]);
   const marks = data.runs.map((run) => el("span", { class: "badge k" + run.kind[question] }, data.kinds[run.kind[question]]));
   const answer = el("span", { class: "answer" }, ...data.runs.flatMap((run, number) => [number ? " \u2502 " : "", answerOf(run, question)]));
-  if (data.runs.some((run) => run.kind[question] !== 0)) answer.append(" \u2260 ", firstGold(question));
+  if (data.runs.every((run) => run.kind[question] !== 0)) answer.append(" \u2260 ", firstGold(question));
   return el("a", { class: "row", href: address(links), "aria-current": question === current ? "true" : null },
     el("span", { class: "asked", dir: "auto" }, data.question[question]),
     el("span", { class: "under" }, ...marks, answer, el("span", { class: "sure" }, percent(data.runs[data.runs.length - 1].confidence[question]))));
