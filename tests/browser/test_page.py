@@ -13,7 +13,7 @@ import pytest
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.report import questions, run
 from spanline.report.questions import KINDS, Run
-from spanline.slicing import question_word
+from spanline.slicing.kinds import question_word
 from tests.make.project import tiny_examples
 from tests.make.reported import write_answers
 

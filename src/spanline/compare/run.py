@@ -13,7 +13,7 @@ from spanline.compare import difference
 from spanline.compare.difference import Chance, Comparison, Metric
 from spanline.compare.runs import Run, Side, features_of, read_examples, read_side
 from spanline.dataset.records import Example
-from spanline.slicing import members
+from spanline.slicing.kinds import members
 from spanline.squad_v2.scores import best_scores, gold_texts, refuse_other_qids
 from spanline.statistics.clusters import Floats, numbered
 

@@ -7,7 +7,7 @@ from collections.abc import Iterable, Iterator
 from typing import Any
 
 from spanline.dataset.records import Example
-from spanline.slicing import question_word
+from spanline.slicing.kinds import question_word
 
 Lengths = Counter[int]  # length -> how many have it
 

@@ -19,7 +19,8 @@ import numpy as np
 from spanline.answers import NBEST, Answers
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import Example
-from spanline.slicing import repeats, slicings
+from spanline.slicing.kinds import slicings
+from spanline.slicing.repeats import repeats
 from spanline.squad_v2.scores import QuestionScore, question_scores, totals
 
 KINDS = ("right", "wrong span", "false answer", "false null")

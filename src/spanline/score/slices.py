@@ -6,7 +6,7 @@ from collections.abc import Callable, Mapping, Sequence
 from typing import NamedTuple
 
 from spanline.dataset.records import Example
-from spanline.slicing import members
+from spanline.slicing.kinds import members
 from spanline.squad_v2.scores import QuestionScore
 
 # The 95 % interval of such examples with these scores: exact_low, exact_high, f1_low, f1_high in percent, or nothing.

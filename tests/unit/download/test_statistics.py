@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from spanline.download.statistics import Statistics
-from spanline.slicing import question_word
+from spanline.slicing.kinds import question_word
 from tests.make.project import tiny_examples
 
 

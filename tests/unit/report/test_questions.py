@@ -9,7 +9,7 @@ import pytest
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.report import questions
-from spanline.slicing import slicings
+from spanline.slicing.kinds import slicings
 from spanline.squad_v2.scores import question_scores
 from tests.make.project import tiny_examples
 from tests.make.reported import write_answers

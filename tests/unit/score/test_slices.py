@@ -6,9 +6,9 @@ from collections.abc import Sequence
 
 import pytest
 
-from spanline import slicing
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.score import slices
+from spanline.slicing import kinds
 from spanline.squad_v2.scores import QuestionScore
 
 
@@ -40,7 +40,7 @@ def example(qid: str, question: str = "What?", context: str = "x" * 100, start: 
     ],
 )
 def test_question_word(question: str, word: str) -> None:
-    assert slicing.question_word(question) == word
+    assert kinds.question_word(question) == word
 
 
 def test_counts_and_means() -> None:

@@ -7,7 +7,8 @@ from pathlib import Path
 
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
-from spanline.slicing import members, repeats
+from spanline.slicing.kinds import members
+from spanline.slicing.repeats import repeats
 
 
 def example(qid: str, question: str, start: int | None, context: str = "one two three") -> Example:
