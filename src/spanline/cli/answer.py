@@ -40,7 +40,9 @@ def run(args: argparse.Namespace) -> None:
     model = locate(args.model, args.params, args.calibration)
     from spanline.ask import answer_files  # with torch
 
-    runtime = Runtime(workers=args.workers, device=args.device, progress_every_s=5.0, checkpoint_every_min=5.0)
+    runtime = Runtime(
+        workers=args.workers, device=args.device, progress_every_s=5.0, checkpoint_every_min=5.0, trackers=[]
+    )
     if model.known is not None and model.known.is_demonstration:
         console.say(DEMONSTRATION)
     if model.known is None:

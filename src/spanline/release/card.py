@@ -8,11 +8,20 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Any
 
+from spanline.ask.answering import is_demonstration
+from spanline.release.front_matter import front_matter
+
 _SCORES = {  # key of metrics/scores.json -> what the card calls it
     "at_threshold_0": "threshold 0",
     "at_calibrated_threshold": "calibrated threshold",
     "answers": "**answers as written**",
 }
+
+
+_DEMONSTRATION = """
+**A demonstration**: it learned from articles that Spanline invents, and finds little in real texts. Spanline's
+README.md says how to train it on SQuAD v2.
+"""
 
 
 @dataclass(frozen=True)
@@ -32,38 +41,11 @@ class Facts:
 
 def card(facts: Facts) -> str:
     """The README.md of a released model."""
-    parts = [_front_matter(facts), _title(facts), _use(), _scores(facts), _data(facts), _parameters(facts)]
-    return "\n".join([*parts, _limits(facts), _licences(facts), _reproduce(facts)])
-
-
-def _front_matter(facts: Facts) -> str:
-    """The text for model hubs, in the hub's own schema."""
-    from huggingface_hub import EvalResult, ModelCardData  # its import takes longer than all the rest of a release
-
-    answers, dataset = facts.scores["answers"], _dataset_name(facts)
-    results = [
-        EvalResult(
-            task_type="question-answering",
-            dataset_type=dataset,
-            dataset_name=dataset,
-            dataset_split="validation",
-            metric_type=name,
-            metric_name=label,
-            metric_value=round(answers[name], 2),
-        )
-        for name, label in (("exact", "Exact match"), ("f1", "F1"))
-    ]
-    data = ModelCardData(
-        model_name="spanline",
-        eval_results=results,
-        language="en",
-        license=facts.encoder_licence,
-        library_name="transformers",
-        pipeline_tag="question-answering",
-        base_model=facts.checkpoint["name"],
-        tags=["extractive-question-answering", "spanline"],
+    front = front_matter(
+        facts.dataset, _dataset_name(facts), facts.checkpoint, facts.scores["answers"], facts.encoder_licence
     )
-    return f"---\n{data.to_yaml()}\n---\n"
+    parts = [front, _title(facts), _use(), _scores(facts), _data(facts), _parameters(facts)]
+    return "\n".join([*parts, _limits(facts), _licences(facts), _reproduce(facts)])
 
 
 def _title(facts: Facts) -> str:
@@ -78,7 +60,7 @@ def _title(facts: Facts) -> str:
 
 The encoder {checkpoint["name"]}{revision} ({config["model_type"]}{", " + size if size else ""}), fine-tuned by
 [Spanline](#reproduce-it) to point at the answer to a question in a text, or to say that the text has none.
-"""
+{_DEMONSTRATION if is_demonstration(facts.dataset, facts.trained) else ""}"""
 
 
 def _use() -> str:
@@ -154,10 +136,11 @@ def _parameters(facts: Facts) -> str:
         for name, value in sorted(facts.params[section].items())
     ]
     trained = facts.trained
+    counts = f"{trained['features']:,} features ({trained['tokens']:,} tokens)"
+    how = f"{trained['steps']:,} steps over {counts}; final loss\n{trained['final_loss'] or 0.0:.3f}."
     return f"""## Training
 
-{trained["steps"]:,} steps over {trained["features"]:,} features ({trained["tokens"]:,} tokens); final loss
-{trained["final_loss"]:.3f}.
+{how if trained["steps"] else "None: the checkpoint's model was taken as it is."}
 
 | parameter | value |
 |---|---|

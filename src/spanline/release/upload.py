@@ -68,6 +68,6 @@ def push(folder: Path, name: str, *, public: bool, message: str) -> str:
     except SpanlineError:
         raise
     except Exception as error:  # dozens of kinds, all of them about the name, the token or the network
-        first_line = str(error).strip().partition("\n")[0]
+        reason = " ".join(str(error).split())  # all of it: the hub lists what it refuses line by line
         todo = "check the name, the token's rights and the network (HF_ENDPOINT names another hub)"
-        raise SpanlineError(name, f"can't be pushed ({type(error).__name__}: {first_line})", todo) from None
+        raise SpanlineError(name, f"can't be pushed ({type(error).__name__}: {reason})", todo) from None

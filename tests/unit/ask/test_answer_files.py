@@ -23,7 +23,7 @@ from tests.make.answering import EVALUATED, make_model
 from tests.make.project import tiny_examples
 from tests.paths import TINY
 
-RUNTIME = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1.0)
+RUNTIME = Runtime(workers=1, device="cpu", progress_every_s=1e9, checkpoint_every_min=1.0, trackers=[])
 NAMES = {"predictions", "best_spans", "null_odds", "na_prob", "nbest", "num_features", "thresholds"}
 
 

