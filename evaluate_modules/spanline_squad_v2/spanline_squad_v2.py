@@ -25,7 +25,8 @@ The scores of the official SQuAD v2.0 script, to the last digit. Missing, unknow
 _INPUTS = """
 Args:
     predictions: list of {"id": str, "prediction_text": str, "no_answer_probability": float}. Give best spans, not
-        thresholded answers, if you look at best_exact and best_f1.
+        thresholded answers, if you look at best_exact and best_f1. no_answer_probability may be left out, of all
+        predictions: then no best_* comes out, as from the official script without its na-prob file.
     references: list of {"id": str, "answers": {"text": list of str, "answer_start": list of int}}; no texts for an
         unanswerable question.
     no_answer_threshold: a question of higher no_answer_probability counts as answered "" (default 1.0: none does).
@@ -64,11 +65,29 @@ class SpanlineSquadV2(evaluate.Metric):
             reference_urls=["https://rajpurkar.github.io/SQuAD-explorer/"],
         )
 
+    def add_batch(self, *, predictions=None, references=None, **kwargs):
+        """As evaluate's own; the probabilities may be absent."""
+        if predictions is not None:
+            predictions = [_with_probability(row) for row in predictions]
+        super().add_batch(predictions=predictions, references=references, **kwargs)
+
+    def add(self, *, prediction=None, reference=None, **kwargs):
+        """As evaluate's own; the probability may be absent."""
+        super().add(prediction=_with_probability(prediction), reference=reference, **kwargs)
+
     def _compute(self, predictions, references, no_answer_threshold=sweep.NEVER):
         gold = _by_id("references", references, lambda row: row["answers"]["text"])
         texts = _by_id("predictions", predictions, lambda row: row["prediction_text"])
         na_prob = _by_id("predictions", predictions, lambda row: row["no_answer_probability"])
-        return sweep.official_scores(gold, texts, na_prob, no_answer_threshold)
+        absent = sum(value is None for value in na_prob.values())
+        if 0 < absent < len(na_prob):
+            what = f"{absent:,} of {len(na_prob):,} have no no_answer_probability"
+            raise SpanlineError("predictions", what, "give it for all of them, or for none")
+        return sweep.official_scores(gold, texts, None if absent else na_prob, no_answer_threshold)
+
+
+def _with_probability(row):
+    return {"no_answer_probability": None, **row} if isinstance(row, dict) else row
 
 
 def _by_id(name, rows, value_of):

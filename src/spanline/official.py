@@ -33,8 +33,25 @@ def score(
     na_prob: Mapping[str, float] | None = None,
     na_prob_thresh: float = NEVER,
 ) -> dict[str, float]:
-    """The official script's output for an official data file's content (v1.1 or v2.0); percent, totals are counts."""
-    return official_scores(gold_of(data, "data"), predictions, na_prob, na_prob_thresh)
+    """The official script's output for an official data file's content (v1.1 or v2.0); percent, totals are counts.
+
+    Ids that are whole numbers are taken as the texts that they are as keys of a JSON file.
+    """
+    na_prob = None if na_prob is None else _by_text(na_prob)
+    return official_scores(gold_of(data, "data"), _by_text(predictions), na_prob, na_prob_thresh)
+
+
+def _by_text(values: Mapping[Any, Any]) -> dict[str, Any]:
+    return {_id_text(qid): value for qid, value in values.items()}
+
+
+def _id_text(qid: Any) -> str:
+    """An id as a key of a JSON file: of a file with whole numbers as ids, predictions.json has their digits."""
+    if type(qid) is int:
+        return str(qid)
+    if type(qid) is not str:
+        raise TypeError(qid)
+    return qid
 
 
 def gold_of(data: Any, origin: str) -> GoldTexts:
@@ -45,7 +62,7 @@ def gold_of(data: Any, origin: str) -> GoldTexts:
     gold: GoldTexts = {}
     try:
         for question in _questions(data):
-            qid, texts = question["id"], tuple(answer["text"] for answer in question["answers"])
+            qid, texts = _id_text(question["id"]), tuple(answer["text"] for answer in question["answers"])
             if qid in gold:
                 raise SpanlineError(origin, f"question {qid!r} occurs twice", "give every question its own id")
             gold[qid] = texts

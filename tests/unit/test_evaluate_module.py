@@ -40,7 +40,26 @@ try:
     metric.compute(predictions=predictions[1:] + predictions[1:2], references=references)
 except ValueError as error:
     refused = str(error)
-print(json.dumps({"found": found, "refused": refused}))
+def without(predictions, *absent):
+    return [
+        {key: value for key, value in row.items() if key != "no_answer_probability" or number not in absent}
+        for number, row in enumerate(predictions)
+    ]
+gold_case = json.load(open(cases, encoding="utf-8"))["near"]
+texts = gold_case["predictions"].items()
+predictions = [{"id": qid, "prediction_text": text, "no_answer_probability": 0.5} for qid, text in texts]
+bare = without(predictions, *range(len(predictions)))
+found["without"] = metric.compute(predictions=bare, references=references)
+by_id = {row["id"]: row for row in references}
+for row in bare:
+    metric.add(prediction=row, reference=by_id[row["id"]])
+found["one by one"] = metric.compute()
+mixed = ""
+try:
+    metric.compute(predictions=without(predictions, 1, 2), references=references)
+except ValueError as error:
+    mixed = str(error)
+print(json.dumps({"found": found, "refused": refused, "mixed": mixed, "questions": len(references)}))
 """
 
 
@@ -58,4 +77,9 @@ def test_gives_the_official_scores_offline(tmp_path: Path) -> None:
         for key, found in output["found"][name].items():
             assert list(found) == list(case[key])
             assert found == pytest.approx(case[key], rel=0, abs=1e-9), (name, key)
+    official = read(EDGE_CASES)["near"]["official"]
+    for key in ("without", "one by one"):
+        assert output["found"][key] == pytest.approx(official, rel=0, abs=1e-9)
+    what = f"predictions: 2 of {output['questions']} have no no_answer_probability"
+    assert output["mixed"] == f"{what}; give it for all of them, or for none"
     assert output["refused"].startswith("predictions: 1 ids occur again")

@@ -101,9 +101,43 @@ def test_a_plain_function() -> None:
     )
 
 
+def test_ids_that_are_whole_numbers_are_the_keys_that_json_makes_of_them(tmp_path: Path) -> None:
+    """The official script looks for the number itself and finds no prediction at all."""
+    qas = [{"id": 7, "answers": [{"text": "x"}]}, {"id": 70, "answers": []}, {"id": "b", "answers": []}]
+    content = {"data": [{"paragraphs": [{"qas": qas}]}]}
+    expected = official.score(data(**{"7": ["x"], "70": [], "b": []}), {"7": "x", "70": "y", "b": ""})
+    assert expected["exact"] == pytest.approx(200 / 3)
+    gold = write(tmp_path / "data.json", content)
+    done = command(gold, write(tmp_path / "predictions.json", {7: "x", 70: "y", "b": ""}))
+    assert (done.returncode, json.loads(done.stdout)) == (0, expected)
+    for ids in ({7: "x", 70: "y", "b": ""}, {"7": "x", "70": "y", "b": ""}):
+        assert official.score(content, ids) == expected
+    na_prob = {7: 0.1, 70: 0.9, "b": 0.5}
+    assert official.score(content, {7: "x", 70: "y", "b": ""}, na_prob, 0.5)["exact"] == 100.0
+    both = {"data": [{"paragraphs": [{"qas": [{"id": 7, "answers": []}, {"id": "7", "answers": []}]}]}]}
+    with pytest.raises(SpanlineError, match="question '7' occurs twice"):
+        official.gold_of(both, "gold.json")
+
+
+def test_what_is_no_sane_json_is_one_line(tmp_path: Path) -> None:
+    gold = write(tmp_path / "data.json", data(a=["x"]))
+    predictions = tmp_path / "predictions.json"
+    for content in ('{"a": "x", "a": "y"}', "[" * 100_000, "9" * 5_000, ""):
+        predictions.write_text(content)
+        for arguments in ((gold, predictions), (predictions, predictions)):
+            done = command(*arguments)
+            assert (done.returncode, done.stdout) == (1, "")
+            assert done.stderr.startswith(f"error: {predictions}: not JSON: ")
+            assert done.stderr.count("\n") == 1
+    done = command(gold, tmp_path)
+    assert (done.returncode, done.stderr) == (1, f"error: {tmp_path}: is a folder, not a file; check the path\n")
+
+
 @pytest.mark.parametrize(
     ("content", "message"),
     [
+        ({"data": [{"paragraphs": [{"qas": [{"id": None, "answers": []}]}]}]}, "has not the form"),
+        ({"data": [{"paragraphs": [{"qas": [{"id": True, "answers": []}]}]}]}, "has not the form"),
         ([], "has not the form of an official SQuAD file"),
         ({"data": [{"paragraphs": [{"qas": [{"id": "q"}]}]}]}, "has not the form of an official SQuAD file"),
         ({"data": [{"paragraphs": [{"qas": [{"id": "q", "answers": []}] * 2}]}]}, "question 'q' occurs twice"),

@@ -252,13 +252,14 @@ def test_a_good_file_is_the_same_under_every_policy(tmp_path: Path) -> None:
 
 def test_a_key_that_comes_twice_is_refused_under_every_policy(tmp_path: Path) -> None:
     text = json.dumps(official(GOOD)).replace('"question":', '"id": "other", "question":', 1)
+    todo = "fetch it anew, or set its format: for one example a line that is jsonl"
     for policy in ("refuse", "repair", "drop"):
         path = tmp_path / f"{policy}.json"
         path.write_text(text, encoding="utf-8")
         given = settings("files", files__validation={"path": str(path), "sha256": None}, files__flaws=policy)
         with pytest.raises(SpanlineError) as refusal:
             run.write_splits(given, tmp_path, tmp_path / "flaws.csv", 5.0)
-        assert str(refusal.value) == f"{path}: key 'id' comes twice in one JSON object; drop one of the two"
+        assert str(refusal.value) == f"{path}: not JSON that can be read: the key 'id' comes twice in an object; {todo}"
 
 
 def test_lines_that_are_no_json_count_as_flaws(tmp_path: Path) -> None:

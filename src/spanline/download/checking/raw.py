@@ -7,6 +7,7 @@ import json
 from typing import Any, NamedTuple
 
 from spanline.common.errors import SpanlineError
+from spanline.common.files import parse_json
 
 
 class Malformed(NamedTuple):
@@ -50,29 +51,21 @@ def no_list(value: Any, name: str, kind: str = "a list") -> tuple[str, str]:
     return f"'{name}' is {short(value)}", f"write {kind}"
 
 
-class RepeatedKeyError(ValueError):
-    """A JSON object has a key twice, so one of the two values would be lost."""
-
-
 def parse(content: bytes, place: str, todo: str) -> Any:
     """The JSON; SpanlineError for what is none, what has a key twice, and what is beyond any sane size."""
     try:
         with no_garbage_collection():
-            return json.loads(content, object_pairs_hook=_object)
-    except RepeatedKeyError as error:
-        raise SpanlineError(place, f"key {error} comes twice in one JSON object", "drop one of the two") from None
+            return parse_json(content)
     except json.JSONDecodeError as error:
         raise SpanlineError(place, f"not JSON: {error.msg} at character {error.pos}", todo) from None
     except UnicodeDecodeError as error:
         raise SpanlineError(place, f"not UTF-8 at byte {error.start}", todo) from None
-    except RecursionError:
-        raise SpanlineError(place, "not JSON that can be read: it is nested too deeply", todo) from None
-    except ValueError:  # Python's limit on the digits of a whole number
-        raise SpanlineError(place, "not JSON that can be read: a number has thousands of digits", todo) from None
+    except ValueError as error:
+        raise SpanlineError(place, f"not JSON that can be read: {error}", todo) from None
 
 
 class no_garbage_collection:
-    """JSON and examples have no circles: looking for some while a million objects come to be is half of the time."""
+    """Data have no circles: looking for some while a million objects come to be is half of the time."""
 
     def __enter__(self) -> None:
         self._was = gc.isenabled()
@@ -81,14 +74,3 @@ class no_garbage_collection:
     def __exit__(self, *_: object) -> None:
         if self._was:
             gc.enable()
-
-
-def _object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
-    content = dict(pairs)
-    if len(content) < len(pairs):
-        seen: set[str] = set()
-        for key, _ in pairs:
-            if key in seen:
-                raise RepeatedKeyError(repr(key[:40]))
-            seen.add(key)
-    return content
