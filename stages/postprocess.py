@@ -10,6 +10,7 @@ from spanline.no_answer.calibration import UNKNOWN, Calibration
 from spanline.postprocess import run
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import Runtime, num_cores
+from spanline.search import limits
 from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
 from spanline.storage import features, logits
@@ -41,10 +42,12 @@ def main() -> None:
 
     found = search_split(all_features, all_logits, read_contexts(args.squad), p.n_best_size, search, workers)
 
-    answers = run.answers(found, run.num_features(all_features), threshold, calibration)
+    limits_ = limits.limits(manifest, search)
+    answers = run.answers(found, run.num_features(all_features), threshold, calibration, limits_)
     with new_folder(args.out) as out:
         run.write(out, answers, found, workers)
-    console.say(run.summary(answers))
+    for line in filter(None, (limits.line(limits_), run.summary(answers))):
+        console.say(line)
 
 
 if __name__ == "__main__":

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, fields
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +17,7 @@ FILES = {  # field of `Answers` -> its file
     "best_spans": "best_spans.json",
     "num_features": "num_features.json",
     "thresholds": "thresholds.json",
+    "limits": "limits.json",
 }
 NBEST = "nbest.json"  # lies beside them; `postprocess.nbest_json` says what is in it
 _MAKE_ANEW = "make it anew: dvc repro -s -f postprocess"
@@ -31,6 +32,14 @@ class Thresholds:
 
 
 @dataclass(frozen=True)
+class Limits:
+    """What the answer search could not find, however good the model."""
+
+    max_answer_length: int  # tokens, of section answer_search
+    answers_longer: int  # answerable questions of the split all of whose gold answers are longer
+
+
+@dataclass(frozen=True)
 class Answers:
     """What postprocess says of a split, each mapping by question id. A question without a legal span has best span "",
     score_diff None and na_prob 1."""
@@ -41,19 +50,27 @@ class Answers:
     na_prob: Mapping[str, float]
     num_features: Mapping[str, int]
     thresholds: Thresholds
+    limits: Limits | None = None  # None: nobody counted (features of before); there is no file then
 
     def contents(self) -> dict[str, Any]:
         """File name -> what its JSON says."""
         values = vars(self) | {"thresholds": asdict(self.thresholds)}
-        return {file: values[field] for field, file in FILES.items()}
+        values["limits"] = asdict(self.limits) if self.limits else None
+        return {file: values[name] for name, file in FILES.items() if values[name] is not None}
 
     @staticmethod
     def read(folder: Path) -> Answers:
         """SpanlineError where a file is missing or is no JSON of its kind, and for a value that is not of its kind."""
-        values: dict[str, Any] = {field: _read_object(folder / file) for field, file in FILES.items()}
+        limits = folder / FILES["limits"]
+        values: dict[str, Any] = {
+            name: _read_object(folder / file) for name, file in FILES.items() if name != "limits" or limits.is_file()
+        }
         for field, is_right in _VALUES.items():
             _refuse_others(folder / FILES[field], values[field], is_right)
-        return Answers(**values | {"thresholds": _thresholds(values["thresholds"], folder / FILES["thresholds"])})
+        values["thresholds"] = _thresholds(values["thresholds"], folder / FILES["thresholds"])
+        if "limits" in values:
+            values["limits"] = _limits(values["limits"], limits)
+        return Answers(**values)
 
 
 _VALUES: dict[str, Callable[[Any], bool]] = {  # field -> what each of its values must be
@@ -85,3 +102,10 @@ def _thresholds(content: dict[str, Any], path: Path) -> Thresholds:
     if not is_number(applied) or not (calibrated is None or is_number(calibrated)):
         raise SpanlineError(path, "has no thresholds in logits", _MAKE_ANEW)
     return Thresholds(applied, calibrated)
+
+
+def _limits(content: dict[str, Any], path: Path) -> Limits:
+    values = [content.get(field.name) for field in fields(Limits)]
+    if not all(type(value) is int and value >= 0 for value in values):
+        raise SpanlineError(path, "does not say what the answer search leaves out", _MAKE_ANEW)
+    return Limits(content["max_answer_length"], content["answers_longer"])

@@ -18,6 +18,7 @@ from spanline.postprocess import run as postprocess
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.revisions import Revision
 from spanline.runtime import num_cores
+from spanline.search.limits import limits
 from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
 from spanline.storage import features, logits
@@ -82,7 +83,8 @@ def write(members: Sequence[Member], params_path: Path, out: Path) -> str:
         (folder / "calibration.json").write_text(files.to_json(report.to_content()), encoding="utf-8")
         threshold = applied_threshold(how_to_answer, report.calibration)
         counts = postprocess.num_features(features.read(manifests["validation"]))
-        answers = postprocess.answers(found["validation"], counts, threshold, report.calibration)
+        limits_ = limits(manifests["validation"], search)
+        answers = postprocess.answers(found["validation"], counts, threshold, report.calibration, limits_)
         (folder / "answers").mkdir()
         postprocess.write(folder / "answers", answers, found["validation"], workers)
     return f"{calibrate.summary(report)}\n{postprocess.summary(answers)}"

@@ -28,7 +28,7 @@ OPTIONS = shlex.split(
     "--squad squad.parquet --features features --logits logits --calibration calibration.json --out data/answers"
 )
 CALIBRATION = {"null_score_diff_threshold": 1.0, "slope": 0.5, "intercept": 0.0}
-NAMES = {"predictions", "best_spans", "null_odds", "na_prob", "nbest", "num_features", "thresholds"}
+NAMES = {"predictions", "best_spans", "null_odds", "na_prob", "nbest", "num_features", "thresholds", "limits"}
 
 
 @pytest.fixture(scope="module")
@@ -97,7 +97,7 @@ def test_leaves_these_files(project: Path) -> None:
 def test_a_model_that_knows_the_labels_answers_them(project: Path) -> None:
     contents = run(project)
     given = {example.id: example for example in tiny_examples()}
-    for name in NAMES - {"thresholds"}:
+    for name in NAMES - {"thresholds", "limits"}:
         assert set(contents[name]) == set(given), name
     for qid in ("first-character", "last-character", "accents", "wide-characters", "combining-mark", "emoji-answer"):
         assert contents["predictions"][qid] == given[qid].answers[0].text

@@ -8,7 +8,7 @@ from typing import Any
 
 import pytest
 
-from spanline.answers import FILES, Answers, Thresholds
+from spanline.answers import FILES, Answers, Limits, Thresholds
 from spanline.common.errors import SpanlineError
 from spanline.common.files import to_json, write_text
 
@@ -41,9 +41,18 @@ def test_reads_the_folder(tmp_path: Path) -> None:
     assert Answers.read(write_answers(tmp_path)) == expected
 
 
+def test_what_the_search_leaves_out_is_read_where_it_was_counted(tmp_path: Path) -> None:
+    known = dataclasses.replace(ANSWERS, limits=Limits(max_answer_length=30, answers_longer=2))
+    assert "limits.json" not in ANSWERS.contents()
+    assert known.contents()["limits.json"] == {"max_answer_length": 30, "answers_longer": 2}
+    folder = write_answers(tmp_path, limits=known.contents()["limits.json"])
+    assert Answers.read(folder).limits == known.limits
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
+        ("limits", {"max_answer_length": 30}, "limits.json: does not say what the answer search leaves out; make it"),
         ("na_prob", [], "na_prob.json: is not a JSON object; make it anew: dvc repro -s -f postprocess"),
         ("thresholds", {"calibrated": 1.0}, "thresholds.json: has no thresholds in logits; make it anew"),
         ("thresholds", {"applied": 0.0, "calibrated": "1"}, "thresholds.json: has no thresholds in logits"),

@@ -3,12 +3,14 @@
 from __future__ import annotations
 
 from collections import Counter
+from collections.abc import Mapping
 from typing import Any
 
 import numpy as np
 import pyarrow as pa
 
-from spanline.featurize.windows import Encoded
+from spanline.featurize.encoding import gold_answers
+from spanline.featurize.windows import Encoded, answer_tokens
 from spanline.storage.features import Features
 from spanline.storage.ragged import Array, Ragged
 
@@ -25,6 +27,8 @@ COUNTS = (
     "answers_narrowed",
     "characters_in_no_token",
 )
+
+_NONE = np.iinfo(np.int64).max  # tokens of an answer that has none: never the least number
 
 
 def count(encoded: Encoded, features: Features) -> tuple[Counter[str], list[str]]:
@@ -69,13 +73,46 @@ def _at_token(offsets: Ragged, rows: Array, position: Array, features: Features)
     return found
 
 
+def answer_lengths(answers: pa.StructArray, encoded: Encoded) -> Counter[int]:
+    """How many answerable questions have a shortest gold answer of so many tokens; 0: no gold answer has any token.
+
+    Whoever knows answer_search.max_answer_length sees here how many questions can never be answered in full.
+    """
+    starts, ends = gold_answers(answers)
+    context_of = np.repeat(encoded.context_of, starts.lengths)
+    first, last, begin, end = answer_tokens(encoded.contexts, context_of, starts.values, ends.values)
+    tokens = np.where(begin < end, last - first + 1, _NONE)
+    answerable = np.flatnonzero(starts.lengths)
+    shortest = np.minimum.reduceat(tokens, starts.bounds[:-1][answerable]) if len(answerable) else tokens
+    lengths, counts = np.unique(np.where(shortest == _NONE, 0, shortest), return_counts=True)
+    return Counter(dict(zip(lengths.tolist(), counts.tolist(), strict=True)))
+
+
+def longest(answers_by_tokens: Mapping[str, int], share: float) -> int:
+    """The least number of tokens that so large a share of the answers does not exceed; 0 without answers."""
+    wanted = share * sum(answers_by_tokens.values())
+    reached = 0
+    for tokens, count in sorted((int(tokens), count) for tokens, count in answers_by_tokens.items()):
+        reached += count
+        if reached >= wanted:
+            return tokens
+    return 0
+
+
 def summary(counts: dict[str, Any]) -> str:
     """The stage's last line: what became of every question."""
     n = counts
     tokens = n["tokens"] / max(n["features"], 1)
-    return (
+    by_tokens = n["answers_by_tokens"]
+    most, longest_of_all = longest(by_tokens, 0.99), longest(by_tokens, 1.0)
+    line = (
         f"{n['questions']:,} questions -> {n['features']:,} features of {tokens:.1f} tokens on average "
         f"({n['questions_with_several_features']:,} questions have several); {n['questions_cut']:,} questions cut; "
         f"of {n['answerable']:,} answers {n['answers_widened']:,} widened to whole tokens, "
-        f"{n['answers_in_no_feature']:,} wholly inside no feature"
+        f"{n['answers_in_no_feature']:,} wholly inside no feature; 99 % have up to {most} tokens, all {longest_of_all}"
     )
+    if n["answers_narrowed"]:
+        line += f"; {n['answers_narrowed']:,} end in characters that belong to no token"
+    if n["characters_in_no_token"]:
+        line += f"; {n['characters_in_no_token']:,} characters of contexts belong to no token"
+    return line

@@ -15,7 +15,7 @@ from spanline.common.console import Progress, say
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_folder, sha256
 from spanline.dataset import splits
-from spanline.featurize.counts import COUNTS, count
+from spanline.featurize.counts import COUNTS, answer_lengths, count
 from spanline.featurize.encoding import PairsAreNotConcatenatedError, check_cut, cut_group, encode
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.processes import in_order, num_processes
@@ -44,6 +44,7 @@ class CutGroup:
     rows: pa.Table  # features
     counts: Counter[str]
     lost: list[str]  # ids of answers in no feature
+    lengths: Counter[int]  # of the shortest gold answers, in tokens
 
 
 def write_features(job: Job, config: Path, out: Path, runtime: Runtime) -> dict[str, Any]:
@@ -80,16 +81,23 @@ def featurize(job: Job, writer: ShardWriter, progress: Progress, processes: int)
     """
     counts: Counter[str] = Counter(dict.fromkeys(COUNTS, 0))
     lost: list[str] = []
+    lengths: Counter[int] = Counter()
     sizes = splits.group_sizes(job.squad)
     for group in in_order(partial(Featurizer, job), range(len(sizes)), processes):
         writer.write(group.rows)
         counts += group.counts
         lost += group.lost
+        lengths += group.lengths
         progress.add(group.counts["questions"])
     if not counts["questions"]:
         writer.write(features.empty_table(PairTokenizer(job.tokenizer).vocab_size))
     counts["answers_in_no_feature"] = len(lost)
-    return {**{name: counts[name] for name in COUNTS}, "answers_in_no_feature_ids": lost}
+    by_tokens = {str(tokens): lengths[tokens] for tokens in sorted(lengths)}
+    return {
+        **{name: counts[name] for name in COUNTS},
+        "answers_in_no_feature_ids": lost,
+        features.ANSWERS_BY_TOKENS: by_tokens,
+    }
 
 
 class Featurizer:
@@ -107,7 +115,8 @@ class Featurizer:
             check_cut(questions, cut, self._tokenizer, self._job.params, first=int(self._firsts[index]))
         counts, lost = count(encoded, cut)
         rows = features.to_table(cut, self._tokenizer.vocab_size)
-        return CutGroup(rows, counts + Counter(questions_cut=num_cut), lost)
+        lengths = answer_lengths(questions.column("answers").combine_chunks(), encoded)
+        return CutGroup(rows, counts + Counter(questions_cut=num_cut), lost, lengths)
 
 
 def check_room(params: FeaturizeParams, tokenizer: PairTokenizer, config: Path) -> None:

@@ -20,13 +20,13 @@ import pyarrow as pa
 import pyarrow.compute as pc
 from tokenizers import Encoding, Tokenizer
 
-from spanline import offsets
 from spanline.common.errors import SpanlineError
 from spanline.common.memory import raise_if_out_of_memory
 from spanline.dataset.records import WHITESPACE
 from spanline.featurize.pieces import Pieces, cut_at_spaces
-from spanline.offsets import Characters
 from spanline.storage.ragged import Array, Ragged, bounds_of, ranges
+from spanline.tokens import offsets
+from spanline.tokens.offsets import Characters
 
 _RAGGED = ("ids", "offset_starts", "offset_ends")  # of EncodedTexts
 MOST_REMEMBERED = 1 << 20  # pieces: bounds memory

@@ -9,7 +9,7 @@ from pathlib import Path
 import numpy as np
 import orjson
 
-from spanline.answers import NBEST, Answers, Thresholds
+from spanline.answers import NBEST, Answers, Limits, Thresholds
 from spanline.no_answer.calibration import Calibration
 from spanline.no_answer.probability import no_answer_probability
 from spanline.no_answer.rule import apply_threshold
@@ -25,8 +25,14 @@ def num_features(features: Features) -> dict[str, int]:
     return dict(zip(ids, np.diff(bounds).tolist(), strict=True))
 
 
-def answers(found: NBest, num_features: Mapping[str, int], threshold: float, calibration: Calibration) -> Answers:
-    """The answers at `threshold` (logits), and what they come from."""
+def answers(
+    found: NBest,
+    num_features: Mapping[str, int],
+    threshold: float,
+    calibration: Calibration,
+    limits: Mapping[str, int] | None = None,
+) -> Answers:
+    """The answers at `threshold` (logits), and what they come from. `limits`: of `search.limits`."""
     best = dict(zip(found.ids, found.best_texts(), strict=True))
     score_diff = dict(zip(found.ids, found.score_diffs(), strict=True))
     return Answers(
@@ -36,6 +42,7 @@ def answers(found: NBest, num_features: Mapping[str, int], threshold: float, cal
         na_prob=_na_prob(score_diff, calibration),
         num_features=num_features,
         thresholds=Thresholds(threshold, calibration.null_score_diff_threshold),
+        limits=Limits(**limits) if limits else None,
     )
 
 

@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass
 from functools import partial
 from typing import Any
 
@@ -49,12 +49,14 @@ def score_run(examples: Sequence[Example], answers: Answers, params: ScoreParams
     refuse_other_qids("num_features", run.gold, answers.num_features)
     scores = run.scores_at(answers.thresholds.applied)
     curves_ = curves.precision_recall(run.gold, run.as_span, run.na_prob)
-    sections = {
+    sections: dict[str, dict[str, float]] = {
         **report.sections(run, answers.thresholds),
         "intervals_95_percent": _intervals(examples, [scores[example.id] for example in examples], params),
         "no_answer_probability": _calibration(run, params),
         "precision_recall": curves.average_precisions(curves_),
     }
+    if answers.limits:
+        sections["answer_search"] = asdict(answers.limits)
     slices_ = slices.slices(examples, scores, answers.num_features, partial(_slice_interval, params))
     return Scored(sections, slices_, _plots(run, curves_, answers.thresholds, params))
 

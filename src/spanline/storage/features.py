@@ -26,6 +26,8 @@ KIND = Kind(
     sizes=("max_length", "rows_per_shard"),
 )
 
+ANSWERS_BY_TOKENS = "answers_by_tokens"  # of the manifest's counts: tokens of the shortest gold answer -> questions
+
 
 @dataclass(frozen=True)
 class Features:
@@ -113,6 +115,12 @@ def from_table(table: pa.Table) -> Features:
 def manifest(folder: Path) -> Manifest:
     """The checked manifest of a feature folder."""
     return read_manifest(folder, KIND)
+
+
+def num_longer(folder_manifest: Manifest, tokens: int) -> int | None:
+    """Answerable questions all of whose gold answers have more than so many tokens; None where nobody counted."""
+    counts = folder_manifest.counts.get(ANSWERS_BY_TOKENS)
+    return None if counts is None else sum(count for length, count in counts.items() if int(length) > tokens)
 
 
 def manifest_of(folder: Path, squad: Path) -> Manifest:

@@ -43,7 +43,7 @@ class Manifest:
     shards: tuple[dict[str, Any], ...]  # file, rows, bytes, sha256
     made_from: Mapping[str, str]  # name of an input -> SHA-256
     params: Mapping[str, Any]
-    counts: Mapping[str, int]
+    counts: Mapping[str, Any]
 
 
 class ShardWriter:

@@ -5,10 +5,12 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+from tokenizers import Tokenizer
 
 from spanline.common import files
 from spanline.dataset.records import Example
 from spanline.featurize.counts import summary
+from spanline.storage import features
 from spanline.storage.features import Features
 from tests.make.project import TOKENIZERS, bert, example, featurize, featurize_params, save, tiny_examples
 from tests.make.windows import rows_of_examples
@@ -50,8 +52,33 @@ def test_counts_of_everything_odd(tmp_path: Path) -> None:
         "answers_narrowed": 0,
         "characters_in_no_token": 0,
         "answers_in_no_feature_ids": ["everything"],
+        "answers_by_tokens": by_tokens([e for e in given if e.answers], tokenizer_path),
     }
     assert files.read_json(tmp_path / "features" / "manifest.json", "")["counts"] == counts
+
+
+def by_tokens(given: list[Example], tokenizer_path: Path) -> dict[str, int]:
+    """The tokens of each shortest gold answer, counted by encoding the texts alone: right where these begin words."""
+    tokenizer = Tokenizer.from_file(str(tokenizer_path))
+    lengths = [min(len(tokenizer.encode(answer.text, add_special_tokens=False)) for answer in e.answers) for e in given]
+    return {str(length): lengths.count(length) for length in sorted(set(lengths))}
+
+
+def test_the_shortest_of_several_gold_answers_is_counted(tmp_path: Path) -> None:
+    context = "the lake and the boat \u200b and the stair"
+    given = [
+        example("two", context, "Who?", ("lake and the boat", 4), ("boat", 17)),
+        example("long", context, "Who?", ("lake and the boat", 4), ("the lake and the boat ", 0)),
+        example("nothing", context, "Who?", ("\u200b", 22)),
+        example("unanswerable", context),
+    ]
+    path = save(bert(vocab_size=3000), tmp_path)
+    _, counts = featurize(given, path, tmp_path / "features", featurize_params())
+    assert counts["answers_by_tokens"] == {"0": 1, "1": 1, "4": 1}
+    assert counts["answers_in_no_feature_ids"] == ["nothing"]
+    manifest = features.manifest(tmp_path / "features")
+    assert [features.num_longer(manifest, tokens) for tokens in (1, 3, 4)] == [1, 1, 0]
+    assert "99 % have up to 4 tokens, all 4" in summary(counts)
 
 
 @pytest.mark.parametrize("name", list(TOKENIZERS))
@@ -88,8 +115,17 @@ def test_the_last_line_says_what_became_of_every_question() -> None:
         "features_with_answer": 1500,
         "answers_in_no_feature": 5,
         "answers_widened": 40,
+        "answers_narrowed": 0,
+        "characters_in_no_token": 0,
+        "answers_by_tokens": {"1": 600, "10": 9, "2": 480, "31": 11},
     }
-    assert summary(counts) == (
+    line = (
         "1,200 questions -> 2,000 features of 125.0 tokens on average (700 questions have several); "
-        "3 questions cut; of 1,100 answers 40 widened to whole tokens, 5 wholly inside no feature"
+        "3 questions cut; of 1,100 answers 40 widened to whole tokens, 5 wholly inside no feature; "
+        "99 % have up to 10 tokens, all 31"
+    )
+    assert summary(counts) == line
+    odd = counts | {"answers_narrowed": 2, "characters_in_no_token": 1234}
+    assert summary(odd) == (
+        f"{line}; 2 end in characters that belong to no token; 1,234 characters of contexts belong to no token"
     )

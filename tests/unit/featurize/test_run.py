@@ -114,7 +114,7 @@ def test_no_examples_give_one_empty_shard(tmp_path: Path) -> None:
     data, counts = featurize([], save(TOKENIZERS["bert"](), tmp_path), tmp_path / "features", featurize_params())
     assert len(data) == 0
     assert {path.name for path in (tmp_path / "features").iterdir()} == {"00000.parquet", "manifest.json"}
-    assert counts == {**dict.fromkeys(COUNTS, 0), "answers_in_no_feature_ids": []}
+    assert counts == {**dict.fromkeys(COUNTS, 0), "answers_in_no_feature_ids": [], "answers_by_tokens": {}}
     assert summary(counts).startswith("0 questions -> 0 features of 0.0 tokens on average")
 
 

@@ -14,8 +14,8 @@ from tokenizers import Tokenizer, models, pre_tokenizers, processors, trainers
 
 from spanline.common.errors import SpanlineError
 from spanline.featurize.tokenizer import PairTokenizer, Template
-from spanline.offsets import Characters
 from spanline.storage.ragged import Ragged
+from spanline.tokens.offsets import Characters
 from spanline.walkthrough import steps
 from tests.make.kinds import KINDS, tokenizer_json, words_of
 from tests.make.offsets import completed

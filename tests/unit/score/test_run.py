@@ -6,7 +6,7 @@ import dataclasses
 
 import pytest
 
-from spanline.answers import Answers, Thresholds
+from spanline.answers import Answers, Limits, Thresholds
 from spanline.common.errors import SpanlineError
 from spanline.common.files import to_json
 from spanline.dataset.records import Example, GoldAnswer
@@ -49,6 +49,12 @@ def test_sections() -> None:
     assert quality["brier_score"] == pytest.approx((0.25**2 + 0 + 0.5**2) / 3)
     assert quality["expected_calibration_error"] == pytest.approx((0.25 + 0 + 0.5) / 3)
     assert sections["precision_recall"] == {"pr_exact_ap": 100.0, "pr_f1_ap": 100.0, "pr_oracle_ap": 100.0}
+
+
+def test_what_the_search_leaves_out_is_a_section_where_it_was_counted() -> None:
+    answers = dataclasses.replace(ANSWERS, limits=Limits(max_answer_length=30, answers_longer=2))
+    sections = run.score_run(EXAMPLES, answers, PARAMS).sections
+    assert sections["answer_search"] == {"max_answer_length": 30, "answers_longer": 2}
 
 
 def test_the_daily_numbers_are_those_of_the_answers_as_written() -> None:

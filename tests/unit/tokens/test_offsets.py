@@ -9,16 +9,16 @@ import pytest
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
-from spanline import offsets
 from spanline.dataset import splits
 from spanline.dataset.records import Example
 from spanline.featurize.encoding import cut_group, encode
 from spanline.featurize.params import FeaturizeParams
 from spanline.featurize.tokenizer import PairTokenizer
-from spanline.offsets import Characters
 from spanline.search.nbest import search
 from spanline.search.params import AnswerSearchParams
 from spanline.storage.ragged import Ragged, bounds_of
+from spanline.tokens import offsets
+from spanline.tokens.offsets import Characters
 from tests.make.kinds import KINDS, TEXTS, tokenizer_json, words_of
 from tests.make.offsets import completed
 from tests.make.project import example, featurize_params, pointing_logits
