@@ -31,7 +31,7 @@ preset: .venv/installed  ## overlay presets/$(NAME).yaml on params.yaml; without
 	python -m spanline.preset --presets presets --params params.yaml $(NAME)
 
 team: .venv/installed  ## set this clone up to share: REMOTE=url, CACHE=folder of this machine, GROUP=who shares it
-	python -m tools.team $(if $(REMOTE),--remote '$(REMOTE)') $(if $(CACHE),--cache '$(CACHE)') \
+	@python -m tools.team $(if $(REMOTE),--remote '$(REMOTE)') $(if $(CACHE),--cache '$(CACHE)') \
 		$(if $(GROUP),--group '$(GROUP)')
 
 push: .venv/installed  ## push what dvc.lock names and the run cache, metrics included; then git push
