@@ -11,6 +11,7 @@ help:  ## list the targets
 
 repro: .venv/installed  ## run the pipeline: dvc repro $(ARGS)
 	@test -d .dvc || dvc init
+	@python -m tools.restore_lock
 	dvc repro $(ARGS)
 
 # Several processes share the cores, so each gets one thread.

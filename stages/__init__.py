@@ -89,7 +89,7 @@ def check_code() -> None:
 
 is_program = use_own_tree()  # else a test, say, imports a stage: nobody knows then what it has run
 
-from spanline.common import arithmetic, console, params  # noqa: E402 - from here on it is this tree's
+from spanline.common import arithmetic, console, dvc_lock, params  # noqa: E402 - from here on it is this tree's
 from spanline.common.errors import SpanlineError  # noqa: E402
 
 if is_program:
@@ -97,3 +97,4 @@ if is_program:
     console.last_checks[:] = [check_code, params.check_unchanged]
 if sys.argv[0] == "-m":  # so Python calls a program until it has found its file: here comes `python -m stages.NAME`
     console.guard_imports()
+    dvc_lock.keep(ROOT)

@@ -8,6 +8,7 @@ from spanline.calibrate.params import CalibrateParams
 from spanline.common import console, environment, params
 from spanline.common.files import to_json, write_text
 from spanline.dataset.splits import read_contexts, read_gold
+from spanline.no_answer.calibration import MODEL
 from spanline.search import limits
 from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
@@ -36,7 +37,7 @@ def main() -> None:
 
     report = run.calibrate(best.rows(), read_gold(args.squad), p.metric)
 
-    write_text(args.out, to_json(report.to_content()))
+    write_text(args.out, to_json({**report.to_content(), MODEL: logits.model_of(args.logits)}))
     for line in filter(None, (limits.line(limits.limits(manifest, search)), run.summary(report))):
         console.say(line)
 

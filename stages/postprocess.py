@@ -6,7 +6,7 @@ from pathlib import Path
 from spanline.common import console, environment, params
 from spanline.common.files import new_folder
 from spanline.dataset.splits import read_contexts
-from spanline.no_answer.calibration import UNKNOWN, Calibration
+from spanline.no_answer.calibration import UNKNOWN, Calibration, refuse_other_model
 from spanline.postprocess import run
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.runtime import Runtime, num_cores
@@ -35,6 +35,8 @@ def main() -> None:
     workers = params.load(args.params, "runtime", Runtime).workers or num_cores()
     environment.require(args.params, "numpy", "orjson", "pyarrow")
     calibration = Calibration.read(args.calibration) if args.calibration else UNKNOWN
+    if args.calibration:
+        refuse_other_model(args.calibration, logits.model_of(args.logits))
     threshold = applied_threshold(p, calibration)
     manifest = features.manifest_of(args.features, args.squad)
     all_logits = logits.read(args.logits, manifest)

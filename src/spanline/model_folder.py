@@ -11,7 +11,7 @@ from pathlib import Path
 from typing import Any
 
 from spanline.common.errors import SpanlineError
-from spanline.common.files import read_json, shortened
+from spanline.common.files import read_json, sha256, shortened, to_json
 
 CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG = (
     "config.json",
@@ -19,6 +19,7 @@ CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG = (
     "tokenizer.json",
     "tokenizer_config.json",
 )
+MANIFEST = "manifest.json"  # of a model that the train stage wrote
 _OWN_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 # The largest value of what shapes a model: far beyond any encoder's, so that a slip makes no model of a billion layers.
@@ -38,6 +39,8 @@ def read_config(path: Path, todo: str) -> dict[str, Any]:
         raise SpanlineError(path, "is no JSON object", todo)
     for key, value in _entries(content):
         _refuse(path, key, value)
+    if not isinstance(content.get("model_type", ""), str):
+        raise SpanlineError(path, f"'model_type' is {shortened(repr(content['model_type']))}, not a name", todo)
     for key in _MOST.keys() & content.keys():
         value = content[key]
         if value is not None and not (type(value) is int and 0 <= value <= _MOST[key]):
@@ -52,6 +55,27 @@ def refuse_code(folder: Path) -> None:
     for name in (CONFIG, TOKENIZER_CONFIG):
         if (folder / name).is_file():
             read_config(folder / name, "fix it, or fetch it anew")
+
+
+def write_manifest(folder: Path) -> None:
+    """The SHA-256 of each file of a model that was trained here, written last."""
+    files = {path.name: sha256(path) for path in sorted(folder.iterdir()) if path.name != MANIFEST}
+    content = {"kind": "model", "schema_version": 1, "files": files}
+    (folder / MANIFEST).write_text(to_json(content), encoding="utf-8")
+
+
+def check_manifest(folder: Path) -> None:
+    """SpanlineError unless the files of `folder` are those that its manifest knows, byte for byte."""
+    todo = "make the model anew: dvc repro -s -f train"
+    content = read_json(folder / MANIFEST, todo)
+    files = content.get("files") if isinstance(content, dict) and content.get("kind") == "model" else None
+    if not isinstance(files, dict) or WEIGHTS not in files or content.get("schema_version") != 1:
+        raise SpanlineError(folder / MANIFEST, "is no manifest of a model as this Spanline writes it", todo)
+    for name, wanted in files.items():
+        if not (folder / name).is_file():
+            raise SpanlineError(folder / name, f"is missing, though {MANIFEST} lists it", todo)
+        if sha256(folder / name) != wanted:
+            raise SpanlineError(folder / name, f"is not the one that was trained: {MANIFEST} has another SHA-256", todo)
 
 
 def _refuse(path: Path, key: str, value: Any) -> None:

@@ -52,6 +52,7 @@ COMMAND = (
 )
 OUTPUTS = {
     "data/model/config.json",
+    "data/model/manifest.json",
     "data/model/model.safetensors",
     "data/model/tokenizer.json",
     "data/model/tokenizer_config.json",

@@ -64,6 +64,7 @@ def test_leaves_one_file(project: Path) -> None:
         "slope",
         "intercept",
         "fallback_reason",
+        "model",
     }
     assert (result["questions"], result["metric"]) == (39, "f1")
     assert result["f1_at_threshold"] >= result["f1_at_0"]

@@ -171,3 +171,41 @@ def test_every_call_of_transformers_refuses_code() -> None:
     ]
     assert len(calls) >= 5
     assert [call for call in calls if "trust_remote_code=False" not in call[1] and "loads it too" not in call[1]] == []
+
+
+EDITS: dict[str, tuple[Callable[[Path], Any], str]] = {
+    "weights": (
+        lambda folder: flip(folder / "model.safetensors"),
+        r"model\.safetensors: is not the one that was trained",
+    ),
+    "layers": (
+        lambda folder: change(folder / "config.json", num_hidden_layers=1),
+        r"config\.json: is not the one that",
+    ),
+    "missing": (lambda folder: (folder / "tokenizer.json").unlink(), r"tokenizer\.json: is missing, though"),
+    "no manifest": (lambda folder: (folder / "manifest.json").unlink(), r"manifest\.json: there is no such file"),
+    "foreign": (
+        lambda folder: (folder / "manifest.json").write_text("{}"),
+        r"manifest\.json: is no manifest of a model",
+    ),
+}
+
+
+def flip(path: Path) -> None:
+    content = bytearray(path.read_bytes())
+    content[-1] ^= 1
+    path.write_bytes(content)
+
+
+@pytest.mark.parametrize("edit", EDITS)
+def test_a_model_that_was_edited_after_training_is_refused(whole: Path, tmp_path: Path, edit: str) -> None:
+    copy = tmp_path / "model"
+    copy.mkdir()
+    for file in whole.iterdir():
+        if file.name != "tokenizer_config.json":  # which the fixture changed
+            (copy / file.name).write_bytes(file.read_bytes())
+    model_folder.write_manifest(copy)
+    model_folder.check_manifest(copy)
+    EDITS[edit][0](copy)
+    with pytest.raises(SpanlineError, match=EDITS[edit][1]):
+        model_folder.check_manifest(copy)

@@ -17,6 +17,7 @@ from ruamel.yaml import YAML
 from ruamel.yaml.error import MarkedYAMLError, YAMLError
 
 from spanline.common.errors import SpanlineError
+from spanline.common.files import shortened
 
 
 class Section(BaseModel):
@@ -124,7 +125,7 @@ def _explain(path: Path, section: str, content: Any, model: type[Section], error
         return SpanlineError(
             path, f"'{name}' is missing", "add it; the repository's params.yaml shows each key with its unit"
         )
-    return SpanlineError(path, f"'{name}' is {value!r}, {_expectation(first)}", _fix(value))
+    return SpanlineError(path, f"'{name}' is {shortened(repr(value), 200)}, {_expectation(first)}", _fix(value))
 
 
 _ORDER = {"extra_forbidden": 0, "missing": 2}

@@ -173,8 +173,10 @@ def open_parquet(path: Path, origin: str, todo_missing: str, todo_broken: str) -
         return pq.ParquetFile(path, page_checksum_verification=True)
     except FileNotFoundError:
         raise SpanlineError(origin, "there is no such file", todo_missing) from None
-    except pa.ArrowException as error:
+    except (pa.ArrowException, OSError) as error:
         raise_if_out_of_memory(error)
+        if isinstance(error, OSError) and error.errno is not None:  # the machine's, such as no access; else Arrow's
+            raise
         raise SpanlineError(origin, f"is no whole parquet file ({str(error).rstrip('.')})", todo_broken) from None
 
 

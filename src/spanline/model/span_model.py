@@ -24,7 +24,7 @@ from spanline.common.memory import raise_if_out_of_memory
 from spanline.model import head as heads
 from spanline.model.batches import Batch
 from spanline.model.head import OWN_HEAD, STOCK_HEAD
-from spanline.model_folder import CONFIG, TOKENIZER, WEIGHTS, refuse_code
+from spanline.model_folder import CONFIG, TOKENIZER, WEIGHTS, refuse_code, write_manifest
 from spanline.storage.shards import Manifest
 
 
@@ -109,6 +109,7 @@ def save(model: SpanModel, checkpoint: Path, folder: Path) -> bool:
     shutil.copymode(folder / CONFIG, folder / WEIGHTS)  # safetensors makes it readable by its owner alone
     for file in sorted(checkpoint.glob("tokenizer*.json")):
         shutil.copyfile(file, folder / file.name)
+    write_manifest(folder)
     return stock is not None
 
 

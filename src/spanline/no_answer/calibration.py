@@ -9,6 +9,8 @@ from typing import Any
 from spanline.common.errors import SpanlineError
 from spanline.common.files import is_number, read_json, shortened
 
+MODEL = "model"  # in calibration.json: SHA-256 of the weights that the logits came from
+
 
 @dataclass(frozen=True)
 class Calibration:
@@ -44,6 +46,15 @@ class Calibration:
 
 
 UNKNOWN = Calibration(None, 1.0, 0.0)  # nothing was learned: no threshold, the plain logistic curve
+
+
+def refuse_other_model(path: Path, model: str) -> None:
+    """SpanlineError where the calibration file `path` says that it comes from other weights than those of SHA-256
+    `model`: a threshold is of one model's logits."""
+    content = read_json(path, "run the stage that makes it: dvc repro calibrate")
+    if content.get(MODEL, model) != model:
+        what = "was made from the logits of another model than the validation split's"
+        raise SpanlineError(path, what, "predict both splits with one model, and calibrate anew: dvc repro")
 
 
 @dataclass(frozen=True)

@@ -12,7 +12,7 @@ from spanline.common.errors import SpanlineError
 from spanline.storage.ragged import Ragged
 from spanline.storage.shards import Kind, Manifest, read_manifest, read_shards
 
-KIND = Kind("logits", 1, "predict", made_from=("features", "model"))
+KIND = Kind("logits", 1, "predict", made_from=("features",))
 
 SCHEMA = pa.schema(
     [
@@ -49,8 +49,9 @@ def read(folder: Path, features: Manifest) -> Logits:
 
 
 def model_of(folder: Path) -> str:
-    """SHA-256 of the weights that the logits of `folder` came from."""
-    return read_manifest(folder, KIND).made_from["model"]
+    """SHA-256 of the weights that the logits of `folder` came from; of an average, those of all models."""
+    made_from = read_manifest(folder, KIND).made_from
+    return " ".join(made_from[name] for name in sorted(made_from) if name.startswith("model"))
 
 
 def checked(table: pa.Table, folder: Path) -> Logits:

@@ -15,7 +15,7 @@ import pyarrow as pa
 import pyarrow.parquet as pq
 
 from spanline.common.errors import SpanlineError
-from spanline.common.files import read_json, sha256, to_json
+from spanline.common.files import read_json, sha256, shortened, to_json
 from spanline.common.memory import raise_if_out_of_memory
 
 MANIFEST = "manifest.json"
@@ -113,7 +113,7 @@ def read_manifest(folder: Path, kind: Kind) -> Manifest:
     if not isinstance(content, dict) or content.get("kind") != kind.name:
         raise SpanlineError(path, f"is no manifest of {kind.name}", todo)
     if content.get("schema_version") != kind.version:
-        found = content.get("schema_version")
+        found = shortened(repr(content.get("schema_version")))
         raise SpanlineError(path, f"has schema version {found}, this Spanline reads {kind.version}", todo)
     wrong = [name for name, is_right in _ENTRIES.items() if not is_right(content.get(name))]
     wrong = wrong or [name for name in kind.made_from if name not in content["made_from"]]

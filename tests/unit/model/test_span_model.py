@@ -82,7 +82,7 @@ def test_the_folder_holds_these_files_and_no_path(checkpoint: Path, tmp_path: Pa
     folder = tmp_path / "model"
     folder.mkdir()
     span_model.save(span_model.pretrained(checkpoint, 1, None), checkpoint, folder)
-    names = {"config.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
+    names = {"config.json", "manifest.json", "model.safetensors", "tokenizer.json", "tokenizer_config.json"}
     assert {path.name for path in folder.iterdir()} == names
     assert not [path for path in folder.iterdir() if str(tmp_path).encode() in path.read_bytes()]
     assert len({path.stat().st_mode for path in folder.iterdir()}) == 1
