@@ -7,19 +7,7 @@ from spanline.common import console, environment
 from spanline.common.files import new_folder
 from spanline.dataset import splits
 from spanline.report import overview, questions, run
-
-# Sections of params.yaml that the page shows where they differ from those that Spanline comes with.
-SHOWN = (
-    "answer_search",
-    "calibrate",
-    "checkpoint",
-    "download",
-    "featurize",
-    "postprocess",
-    "predict",
-    "score",
-    "train",
-)
+from spanline.report.overview import SHOWN
 
 
 def main() -> None:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import subprocess
 from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -12,13 +13,14 @@ from spanline.common.files import write_text
 
 if TYPE_CHECKING:
     from spanline.dataset.records import Example
+    from spanline.report.overview import Facts
     from spanline.report.questions import Run
 
 
 def add_report(parser: argparse.ArgumentParser) -> None:
     """The options of `spanline report`."""
     parser.set_defaults(run=run)
-    add_inputs(parser, "*", "folders of answers: one run, or two to compare (default: data/answers)")
+    add_inputs(parser, "*", "folders of answers: one run, or two to compare (default: the pipeline here)")
     parser.add_argument("--out", type=Path, default=Path("report.html"), help="page to write (default: report.html)")
     parser.add_argument("--title", default="", help="of the page (default: the data set's name)")
 
@@ -32,20 +34,43 @@ def add_inputs(parser: argparse.ArgumentParser, number: str, what: str) -> None:
 
 def run(args: argparse.Namespace) -> None:
     """One self-contained page (HTML): scores, and every question with gold, predicted and next best answers. Of two
-    runs: what each gets right that the other gets wrong."""
+    runs: what each gets right that the other gets wrong. Of none: of the pipeline here, with its commit."""
     from spanline.common.errors import SpanlineError
     from spanline.report import run as report
 
-    folders = args.answers or [Path("data/answers")]
-    if len(folders) > 2:
-        raise SpanlineError("spanline report", f"got {len(folders)} runs", "give one, or two to compare")
-    examples, runs = read_runs(args.squad, folders)
+    if len(args.answers) > 2:
+        raise SpanlineError("spanline report", f"got {len(args.answers)} runs", "give one, or two to compare")
+    examples, runs = read_runs(args.squad, args.answers or [Path("data/answers")])
+    facts = None if args.answers else _facts()
     title = args.title or (f"{runs[0].name} against {runs[1].name}" if len(runs) > 1 else f"Answers of {runs[0].name}")
     comparison, verdict = compared(examples, runs)
     about = {"title": title, "verdict": verdict, "comparison": comparison, "commit": ""}
-    html = report.page(examples, runs, None, about)
+    if facts is not None:
+        about = report.about(facts, _commit()) | ({"title": args.title} if args.title else {})
+    html = report.page(examples, runs, facts, about)
     write_text(args.out, html)
     console.say(f"{args.out}: {len(examples):,} questions, {len(html.encode()) / 1e6:.2f} MB")
+
+
+def _facts() -> Facts:
+    """Of the pipeline here."""
+    from spanline.report import overview
+
+    data, metrics = Path("data"), Path("metrics")
+    return overview.Facts.read(Path("params.yaml"), overview.SHOWN, data / "squad", data / "checkpoint", metrics)
+
+
+def _commit() -> str:
+    """The commit of the work tree here, and whether it has changes beyond it; "" outside of git."""
+
+    def git(*arguments: str) -> str | None:
+        done = subprocess.run(["git", *arguments], capture_output=True, text=True, check=False)
+        return None if done.returncode else done.stdout.strip()
+
+    commit = git("rev-parse", "HEAD")
+    if not commit:
+        return ""
+    return f"{commit}, with changes" if git("status", "--porcelain", "--untracked-files=no") else commit
 
 
 def read_runs(squad: Path, folders: Sequence[Path]) -> tuple[list[Example], list[Run]]:

@@ -16,6 +16,18 @@ from spanline.dataset.records import Example
 from spanline.report.figures import FIGURES, Row
 from spanline.report.questions import KINDS, Run
 
+# Sections of params.yaml that the page shows where they differ from those that Spanline comes with.
+SHOWN = (
+    "answer_search",
+    "calibrate",
+    "checkpoint",
+    "download",
+    "featurize",
+    "postprocess",
+    "predict",
+    "score",
+    "train",
+)
 PAGE = Path(__file__).parent / "page"
 _BLOCKS = {"download": ("files", "hub", "synthetic"), "checkpoint": ("package", "path", "hub")}
 
