@@ -22,7 +22,7 @@ def text(found: Comparison, names: tuple[str, str], all_slices: bool) -> str:
     lines += aligned([HEADER, *(_row(key, getattr(found, key)) for key in KEYS)])
     lines += ["", *_run_deviations(found), *_flips(found), _slices_line(found)]
     if rows := _shown(found.slices, all_slices):
-        lines += aligned([_slice_header(found.metric), *map(_slice_row, rows)])
+        lines += aligned([_slice_header(found.metric), *(_slice_row(row, found.metric) for row in rows)])
     return "\n".join([*lines, "", verdict(found), ""])
 
 
@@ -33,7 +33,11 @@ def markdown(found: Comparison, names: tuple[str, str], all_slices: bool) -> str
     lines += [f"A: `{names[0]}` B: `{names[1]}` ({_counts(found)})", ""]
     lines += _piped([HEADER, *(_row(key, getattr(found, key)) for key in KEYS)])
     lines += ["", *_run_deviations(found), *_flips(found), "", "<details><summary>Slices</summary>", ""]
-    lines += [_slices_line(found), "", *_piped([_slice_header(found.metric), *map(_slice_row, found.slices)])]
+    lines += [
+        _slices_line(found),
+        "",
+        *_piped([_slice_header(found.metric), *(_slice_row(row, found.metric) for row in found.slices)]),
+    ]
     return "\n".join([*lines, "", "</details>", ""])
 
 
@@ -107,13 +111,15 @@ def _shown(slices: Sequence[Slice], all_slices: bool) -> list[Slice]:
 
 
 def _slice_header(metric: str) -> tuple[str, ...]:
-    return ("slice", "questions", "exact", metric if metric != "exact" else "exact ", "on new articles", "p corrected")
+    both = ("exact",) if metric == "exact" else ("exact", metric)
+    return ("slice", "questions", *both, "on new articles", "p corrected")
 
 
-def _slice_row(row: Slice) -> tuple[str, ...]:
+def _slice_row(row: Slice, metric: str) -> tuple[str, ...]:
     found = row.of_metric
     new = "none: few articles" if found.on_new is None else _interval(found.on_new)
-    return (row.name, f"{found.questions:,}", f"{row.exact:+.2f}", f"{found.difference:+.2f}", new, _p(row.corrected_p))
+    both = [f"{row.exact:+.2f}"] if metric == "exact" else [f"{row.exact:+.2f}", f"{found.difference:+.2f}"]
+    return (row.name, f"{found.questions:,}", *both, new, _p(row.corrected_p))
 
 
 def aligned(rows: Sequence[Sequence[str]]) -> list[str]:

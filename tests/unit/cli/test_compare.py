@@ -59,6 +59,13 @@ def test_text_ends_with_the_verdict(folder: Path) -> None:
     assert text.startswith("A  a.json\nB  worse.json\n")
 
 
+def test_the_verdict_may_go_by_exact(folder: Path) -> None:
+    _, text, _ = spanline(folder, "compare", "a.json", "worse.json", "--metric", "exact")
+    assert text.splitlines()[-2].startswith("B is worse than A, by 5.00 exact")
+    [header] = [line.split() for line in text.splitlines() if line.startswith("slice ")]
+    assert header == ["slice", "questions", "exact", "on", "new", "articles", "p", "corrected"]
+
+
 def test_markdown_begins_with_the_mark_of_the_one_comment(folder: Path) -> None:
     _, text, _ = spanline(folder, "compare", "a.json", "worse.json", "--md")
     assert text.startswith("<!-- spanline compare -->\n**B is worse than A, by 5.00")
