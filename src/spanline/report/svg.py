@@ -14,7 +14,8 @@ from xml.etree.ElementTree import Element, SubElement, tostring
 Points = Sequence[tuple[float, float]]
 
 WIDTH, HEIGHT = 560, 320
-_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 46
+_LEFT, _RIGHT, _TOP, _BOTTOM = 58, 16, 14, 46  # margins
+_FAR_RIGHT = 78  # with an axis on the right
 
 
 @dataclass(frozen=True)
@@ -53,7 +54,8 @@ class Picture:
         view = f"0 0 {WIDTH} {HEIGHT}"
         self._svg = Element("svg", {"viewBox": view, "role": "img", "aria-label": title, "class": "plot"})
         self._x, self._y = x, y
-        self._right_edge = WIDTH - (_LEFT if right else _RIGHT)
+        self._labels: list[tuple[float, float]] = []
+        self._right_edge = WIDTH - (_FAR_RIGHT if right else _RIGHT)
         self._draw_axes(right)
 
     def markup(self) -> str:
@@ -97,8 +99,11 @@ class Picture:
         self._text(label, {"class": "label", "y": _px(top + 12 + 14 * row), **anchor})
 
     def label(self, point: tuple[float, float], text: str) -> None:
-        """Text beside a point."""
+        """Text beside a point; below another label that lies there."""
         x, y = self._at(point)
+        while any(abs(x - other_x) < 110 and abs(y - other_y) < 14 for other_x, other_y in self._labels):
+            y += 14
+        self._labels.append((x, y))
         before = x > (self._right_edge + _LEFT) * 0.7
         anchor = {"x": _px(x - 8 if before else x + 8), "text-anchor": "end" if before else "start"}
         self._text(text, {"class": "label", "y": _px(y - 7), **anchor})

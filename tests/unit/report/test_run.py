@@ -94,9 +94,11 @@ def test_what_differs_is_listed_without_paths_and_unread_sources() -> None:
 def test_the_sentence_on_calibration(error: float, words: str) -> None:
     scores = {
         "no_answer_probability": {"expected_calibration_error": error, "brier_score": 0.1},
-        "at_oracle_threshold": {"f1": 80.0},
+        "at_oracle_threshold": {"f1": 79.0, "f1_reached": 80.0},
         "answers": {"f1": 79.5},
     }
     text = overview.calibration_sentence(scores)
     assert words in text
-    assert "80.00 F1 here; the one in use is 0.50 below that" in text
+    assert text.endswith("The best threshold for these very questions would have given 0.50 more F1.")
+    scores["answers"] = {"f1": 80.25}
+    assert overview.calibration_sentence(scores).endswith("No other threshold would have given a higher F1 here.")
