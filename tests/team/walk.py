@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -11,6 +12,13 @@ from tests.team.document import Line, lines, stages_of
 
 GIT_URL = "git@example.org:qa.git"
 REMOTE_URL = "/srv/spanline"
+# make finds an environment installed, that of the tests, and does not install another
+READY = f"""if [ -f Makefile ]; then
+mkdir -p .venv/bin
+printf '#!/bin/sh\\nexec {sys.executable} "$@"\\n' > .venv/bin/python
+chmod +x .venv/bin/python
+touch .venv/installed
+fi"""
 
 
 @dataclass
@@ -24,9 +32,7 @@ class Person:
     def type(self, line: Line) -> None:
         """Run the line with this test's addresses, and hold its comment against what happened."""
         command = line.command.replace(GIT_URL, str(self.hub)).replace(f"REMOTE={REMOTE_URL}", f"REMOTE={self.storage}")
-        # make finds an environment installed, that of the tests, and does not install another
-        ready = "if [ -f Makefile ]; then mkdir -p .venv; touch .venv/installed; fi"
-        done = self._shell(f"{ready}\n{command}\npwd > {self.hub.parent}/place")
+        done = self._shell(f"{READY}\n{command}\npwd > {self.hub.parent}/place")
         where = f"{line.who}: {command}\n{done.stdout}\n{done.stderr}"
         if line.claim.startswith("stops"):
             assert done.returncode != 0, where
