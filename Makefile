@@ -62,7 +62,7 @@ $(VENV)/installed-dev: $(VENV)/installed requirements-dev.lock
 	touch $@
 
 environment:
-	@tools/venv.sh '$(VENV)'
+	@sh tools/venv.sh '$(VENV)'
 
 lock:  ## pin anew, in a fresh environment, what pyproject.toml asks for
 	./lock.sh

@@ -46,6 +46,10 @@ def main() -> None:
     release.add_push(subcommands.add_parser("push", help="upload a release to a model hub", description=description))
     parser.add_argument("--version", action="version", version=f"spanline {version('spanline')}")
     args = parser.parse_args()
+    if "project" in args:
+        from spanline.ask.answering import refuse_other_code
+
+        refuse_other_code(args.project)
     run: Callable[[argparse.Namespace], None] = args.run
     run(args)
 

@@ -40,10 +40,8 @@ LICENCES = {
 def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
     """Write the release of the pipeline in the folder `project` to the folder `out`.
 
-    SpanlineError when a file is missing or is not the one of dvc.lock, when the encoder's licence is not known, and
-    when the project has other code than the one that runs.
+    SpanlineError when a file is missing or is not the one of dvc.lock, and when the encoder's licence is not known.
     """
-    answering.refuse_other_code(project)
     lock = _read_lock(project / LOCK)
     for stage, path in (
         ("train", MODEL),
