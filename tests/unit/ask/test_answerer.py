@@ -370,6 +370,22 @@ def test_every_plane_of_unicode_is_counted_in_characters(qa: QuestionAnswerer, p
     assert all(context[answer["start"] : answer["end"]] == answer["answer"] for answer in found)
 
 
+@pytest.mark.parametrize("settings", [{"align_to_words": True}, {"align_to_words": False}, {"threshold": 0.0}])
+def test_answers_are_whole_where_the_tokenizer_drops_or_merges_characters(
+    settings: dict[str, Any], qa: QuestionAnswerer
+) -> None:
+    context = "Zoe\u0308 met Rene\u0301 \u2764\ufe0f \u05e9\u05b8\u05dc\u05d5\u05dd\u200f, no"
+    dropped = set("\u0308\u0301\ufe0f\u05b8\u200f")
+    found = [a for a in qa(question="Who?", context=context, top_k=200, max_answer_len=8, **settings) if a["answer"]]
+    for answer in found:
+        assert context[answer["start"] : answer["end"]] == answer["answer"]
+        assert context[answer["end"] : answer["end"] + 1] not in dropped
+        assert answer["answer"][0] not in dropped
+    texts = {answer["answer"] for answer in found}
+    assert texts >= {"Zoe\u0308", "Rene\u0301", "\u2764\ufe0f"}
+    assert any(text.endswith("\u200f") for text in texts)
+
+
 def test_a_context_of_too_many_windows_is_refused_by_name(qa: QuestionAnswerer) -> None:
     with pytest.raises(BadInputError) as caught:
         qa(question=["a", "b"], context=["a b", "a " * 70_000], max_seq_len=8, doc_stride=3, max_question_len=1)

@@ -120,6 +120,18 @@ def test_a_word_gets_one_label_by_each_rule(tokenizer: PairTokenizer) -> None:
     assert [e.type for e in found["simple"]] == ["A", "B"]
 
 
+@pytest.mark.parametrize("aggregation", ["simple", "first", "average", "max"])
+def test_entities_are_whole_where_the_tokenizer_drops_characters(tokenizer: PairTokenizer, aggregation: Any) -> None:
+    text = "Rene\u0301 met Chloe\u0308\u200f."
+    tokens = steps.tokens(tokenizer, text)
+    probabilities = np.zeros((len(tokens), len(LABELS)))
+    for row, (start, end) in enumerate(tokens.offsets):
+        inside = tokens.sequences[row] is not None and (end <= 5 or 10 <= start < 16)
+        probabilities[row, 2 if inside else 0] = 1.0  # I-PER or O
+    found = entities.group(probabilities, LABELS, tokens, text, aggregation)
+    assert [entity.text for entity in found] == ["Rene\u0301", "Chloe\u0308\u200f"]
+
+
 def test_mistakes_are_one_line(tokenizer: PairTokenizer) -> None:
     tokens = steps.tokens(tokenizer, TEXT)
     with pytest.raises(SpanlineError, match="aggregation: is 'last'; choose simple, first, average or max"):
