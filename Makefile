@@ -9,7 +9,7 @@ export PATH := $(BIN):$(PATH)
 export PYTHONPATH := $(CURDIR)/src$(if $(PYTHONPATH),:$(PYTHONPATH))
 export HF_HUB_DISABLE_TELEMETRY := 1
 
-.PHONY: help repro test lint plots preset team push check verify lock clean environment
+.PHONY: help repro test gpu lint plots preset team push check verify lock clean environment
 
 help:  ## list the targets
 	@grep -E '^[a-z]+:.*## ' Makefile | sed 's/:.*## /\t/'
@@ -24,6 +24,11 @@ test: $(VENV)/installed-dev  ## run the tests: pytest $(ARGS)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
 lint: $(VENV)/installed-dev  ## formatter, linter, types, import layers
+# No environment is made: a GPU's machine has a torch of its own. PYTHON names it.
+gpu:  ## on a machine with CUDA: run all that is claimed of a GPU, in ten minutes at most; ARGS='--device cpu' elsewhere
+	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu $(ARGS)
+
+lint: .venv/installed-dev  ## formatter, linter, types, import layers
 	ruff format --check
 	ruff check
 	mypy
