@@ -64,7 +64,7 @@ def stage(folder: Path) -> tuple[int, list[str]]:
 def kills(work: Work) -> Iterator[Line]:
     """Two runs, and one that was killed with -9 and went on: the same bytes."""
     changes = {
-        "epochs": 6.0,
+        "epochs": 4.0,
         "dropout": 0.1,
         "deterministic": True,
         "precision": "bfloat16" if work.on_gpu else "float32",

@@ -153,7 +153,7 @@ def random_features(count: int, vocab_size: int, seed: int, longest: int = 384) 
 def train_params(**changes: Any) -> TrainParams:
     """Section `train` of the repository's params.yaml, one pass of it, with these changes."""
     section = params.read_yaml(ROOT / "params.yaml")["train"]
-    return TrainParams.model_validate({**section, "epochs": 1.0, "head": "new", **changes})
+    return TrainParams.model_validate({**section, "epochs": 1.0, "head": "new", "num_threads": 1, **changes})
 
 
 def prepare(work: Work, p: TrainParams) -> None:
