@@ -23,11 +23,11 @@ repro: $(VENV)/installed  ## run the pipeline: dvc repro $(ARGS)
 test: $(VENV)/installed-dev  ## run the tests: pytest $(ARGS)
 	OMP_NUM_THREADS=1 python -m pytest --numprocesses auto --maxprocesses 4 --dist loadfile $(ARGS)
 
-lint: $(VENV)/installed-dev  ## formatter, linter, types, import layers
 # No environment is made: a GPU's machine has a torch of its own. PYTHON names it.
 gpu:  ## on a machine with CUDA: run all that is claimed of a GPU, in ten minutes at most; ARGS='--device cpu' elsewhere
-	PYTHONPATH=src $(PYTHON) -m benchmarks.gpu $(ARGS)
+	$(or $(PYTHON),python3) -m benchmarks.gpu $(ARGS)
 
+lint: $(VENV)/installed-dev  ## formatter, linter, types, import layers
 lint: .venv/installed-dev  ## formatter, linter, types, import layers
 	ruff format --check
 	ruff check
