@@ -28,7 +28,6 @@ gpu:  ## on a machine with CUDA: run all that is claimed of a GPU, in ten minute
 	$(or $(PYTHON),python3) -m benchmarks.gpu $(ARGS)
 
 lint: $(VENV)/installed-dev  ## formatter, linter, types, import layers
-lint: .venv/installed-dev  ## formatter, linter, types, import layers
 	ruff format --check
 	ruff check
 	mypy
