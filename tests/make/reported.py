@@ -21,10 +21,12 @@ SPLITS = ("train", "calibration", "validation")
 OPTIONS = "--squad data/squad --checkpoint data/checkpoint --answers data/answers --metrics metrics --out data/report"
 
 
-def write_answers(folder: Path, examples: Sequence[Example], seed: int, threshold: float = 0.5) -> Answers:
-    """A folder as postprocess leaves it: gold answers often come first, the rest are words of the context."""
+def write_answers(
+    folder: Path, examples: Sequence[Example], seed: int, threshold: float = 0.5, most: int = 4
+) -> Answers:
+    """A folder as postprocess leaves it: gold answers often come first; the rest are at most `most` words."""
     random = np.random.default_rng(seed)
-    lists = {example.id: _entries(example, random) for example in examples}
+    lists = {example.id: _entries(example, random, most) for example in examples}
     best = {qid: next((e["text"] for e in entries if e["text"]), "") for qid, entries in lists.items()}
     diff = {qid: _difference(entries) for qid, entries in lists.items()}
     na_prob = {qid: 1.0 if value is None else 1 / (1 + float(np.exp(-value))) for qid, value in diff.items()}
@@ -36,14 +38,14 @@ def write_answers(folder: Path, examples: Sequence[Example], seed: int, threshol
     return answers
 
 
-def _entries(example: Example, random: np.random.Generator) -> list[dict[str, Any]]:
-    """Up to five spans and the null answer, best first."""
+def _entries(example: Example, random: np.random.Generator, most: int) -> list[dict[str, Any]]:
+    """Spans and the null answer, best first."""
     words = [
         (place, place + len(word))
-        for word in set(example.context.split())
+        for word in dict.fromkeys(example.context.split())
         if (place := example.context.find(word)) >= 0
     ]
-    spans = [words[number] for number in random.permutation(len(words))[:4]]
+    spans = [words[number] for number in random.permutation(len(words))[:most]]
     if example.answers and random.random() < 0.6:
         gold = example.answers[0]
         spans = [(gold.start, gold.start + len(gold.text)), *spans]
