@@ -14,11 +14,17 @@ Every process of a stage comes through this file: `python -m stages.NAME`, those
 from __future__ import annotations
 
 import hashlib
+import signal
 import sys
 from collections.abc import Sequence
 from importlib.machinery import ModuleSpec, PathFinder, SourceFileLoader
 from pathlib import Path
 from types import CodeType, ModuleType
+
+# So Python calls a program until it has found its file: this is `python -m stages.NAME`, and no test that imports one.
+is_starting = sys.argv[0] == "-m" and signal.getsignal(signal.SIGINT) is signal.default_int_handler
+if is_starting:  # a Ctrl-C ends it at once, until there is a console to say so
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 ROOT = Path(__file__).resolve().parents[1]
 SRC = ROOT / "src"
@@ -95,6 +101,8 @@ from spanline.common.errors import SpanlineError  # noqa: E402
 if is_program:
     arithmetic.limit_numpy()
     console.last_checks[:] = [check_code, params.check_unchanged]
-if sys.argv[0] == "-m":  # so Python calls a program until it has found its file: here comes `python -m stages.NAME`
+if is_starting:
+    signal.signal(signal.SIGINT, signal.default_int_handler)
+if sys.argv[0] == "-m":
     console.guard_imports()
     dvc_lock.keep(ROOT)

@@ -120,6 +120,7 @@ def test_answers(tmp_path: Path, name: str) -> None:
         "na_prob.json": {"q": 0.5},
         "num_features.json": {"q": 1},
         "thresholds.json": {"applied": 0.0, "calibrated": None},
+        "limits.json": {"max_answer_length": 30, "answers_longer": 0},
     }
     for file, content in values.items():
         (tmp_path / file).write_text(json.dumps(content))

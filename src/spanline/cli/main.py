@@ -57,7 +57,7 @@ def main() -> None:
 def command() -> None:
     """The console script `spanline`."""
     try:
-        console.run(main)
+        console.run(main, lowers_memory="lower --tokens-per-batch or --workers")
     except BrokenPipeError:  # `spanline ask ... | head`: nobody is left to tell
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         sys.exit(READER_GONE)
