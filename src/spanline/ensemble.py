@@ -14,6 +14,7 @@ from spanline.calibrate.params import CalibrateParams
 from spanline.common import environment, files, params
 from spanline.common.errors import SpanlineError
 from spanline.dataset.splits import read_contexts, read_gold
+from spanline.no_answer.calibration import MODEL, Calibration
 from spanline.postprocess import run as postprocess
 from spanline.postprocess.params import PostprocessParams, applied_threshold
 from spanline.revisions import Revision
@@ -80,11 +81,13 @@ def write(members: Sequence[Member], params_path: Path, out: Path) -> str:
         report = calibrate.calibrate(
             found["calibration"].rows(), read_gold(first.squad["calibration"]), how_to_calibrate.metric
         )
-        (folder / "calibration.json").write_text(files.to_json(report.to_content()), encoding="utf-8")
-        threshold = applied_threshold(how_to_answer, report.calibration)
+        content = {**report.to_content(), MODEL: logits.model_of(folder / "logits" / "calibration")}
+        (folder / "calibration.json").write_text(files.to_json(content), encoding="utf-8")
+        calibration = Calibration.read(folder / "calibration.json")  # rounded as postprocess reads it
+        threshold = applied_threshold(how_to_answer, calibration)
         counts = postprocess.num_features(features.read(manifests["validation"]))
         limits_ = limits(manifests["validation"], search)
-        answers = postprocess.answers(found["validation"], counts, threshold, report.calibration, limits_)
+        answers = postprocess.answers(found["validation"], counts, threshold, calibration, limits_)
         (folder / "answers").mkdir()
         postprocess.write(folder / "answers", answers, found["validation"], workers)
     return f"{calibrate.summary(report)}\n{postprocess.summary(answers)}"

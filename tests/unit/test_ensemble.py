@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import shutil
 from pathlib import Path
 
@@ -63,8 +64,11 @@ def test_answers_are_those_of_the_stages_on_the_average(project: Path) -> None:
     code, lines = run_stage(project, "postprocess", *common, "--calibration", "calibration.json", "--out", "answers")
     assert code == 0, lines
     assert (project / "calibration.json").read_bytes() == (out / "calibration.json").read_bytes()
-    for name in files_of(project / "answers"):
-        assert (project / "answers" / name).read_bytes() == (out / "answers" / name).read_bytes()
+    pairs = {name: [folder / "answers" / name for folder in (project, out)] for name in files_of(project / "answers")}
+    stages, ours = (json.loads(path.read_text()) for path in pairs.pop("na_prob.json"))
+    assert ours == pytest.approx(stages, rel=1e-12)  # this process has numpy's exp of its own processor
+    for stage, our in pairs.values():
+        assert stage.read_bytes() == our.read_bytes()
 
 
 def test_other_features_are_one_line(project: Path) -> None:
