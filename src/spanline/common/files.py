@@ -60,9 +60,9 @@ def parse_json(content: bytes | str) -> Any:
     """What a JSON text says. ValueError also for what Python's own reader lets pass: NaN and Infinity, numbers beyond
     float64, a key that comes twice in an object, lists so deep that they end the reader's stack."""
     try:
-        return json.loads(
-            content, parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_with_different_keys
-        )
+        if isinstance(content, bytes):
+            content = content.decode(json.detect_encoding(content), "surrogatepass")  # as json.loads does
+        return _DECODER.decode(content.removeprefix("\ufeff"))
     except RecursionError:
         raise ValueError("lists or objects lie too deep in each other") from None
 
@@ -98,6 +98,10 @@ def _with_different_keys(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
         twice = next(key for key, _ in pairs if key in seen or seen.add(key))  # type: ignore[func-returns-value]
         raise ValueError(f"the key {shortened(twice)!r} comes twice in an object")
     return found
+
+
+# json.loads makes a decoder for every call, which costs more than to read a line.
+_DECODER = json.JSONDecoder(parse_constant=_no_constant, parse_float=_finite, object_pairs_hook=_with_different_keys)
 
 
 @contextmanager

@@ -11,24 +11,29 @@ import hashlib
 import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
+from typing import Any
 
 from spanline.dataset.records import Example
 from spanline.download.checking.checks import strict
 from spanline.download.checking.flaws import Flaw
-from spanline.download.checking.raw import Raw, parse
+from spanline.download.checking.raw import Raw, no_garbage_collection, parse
 from spanline.download.readers import flat, official, tables
 
 Reader = Callable[[Path, str], Iterator[Raw | Flaw]]
 
 
 def _official(path: Path, origin: str) -> Iterator[Raw | Flaw]:
-    todo = "fetch it anew, or set its format: for one example a line that is jsonl"
-    return official.records(parse(path.read_bytes(), origin, todo), origin)
+    return official.records(_content(path, origin), origin)
 
 
 def _flat(path: Path, origin: str) -> Iterator[Raw | Flaw]:
+    return flat.listed(_content(path, origin), origin)
+
+
+def _content(path: Path, origin: str) -> Any:
     todo = "fetch it anew, or set its format: for one example a line that is jsonl"
-    return flat.listed(parse(path.read_bytes(), origin, todo), origin)
+    with no_garbage_collection():
+        return parse(path.read_bytes(), origin, todo)
 
 
 READERS: dict[str, Reader] = {  # by the names that download.files.format takes

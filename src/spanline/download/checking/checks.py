@@ -95,7 +95,11 @@ def examine(raw: Raw) -> tuple[Example, list[Flaw]]:
 
 def is_text(value: Any) -> bool:
     """A text that shows something and that a UTF-8 file can hold."""
-    return type(value) is str and shows(value) and (value.isascii() or _bad_character(value) is None)
+    if type(value) is not str:
+        return False
+    if value.isascii() and value[:1].isalnum():  # nearly all, and then there is nothing more to see
+        return True
+    return shows(value) and _bad_character(value) is None
 
 
 def _bad_character(text: str) -> int | None:
