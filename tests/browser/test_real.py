@@ -27,6 +27,7 @@ def test_all_questions_of_dev_in_two_and_a_half_megabytes(
     assert len(html.encode()) <= MOST_BYTES
     (tmp_path / "index.html").write_text(html, encoding="utf-8")
     page = visit(tmp_path / "index.html", "#questions?kind=all&label=asked+again%2C+with+contradicting+labels")
+    assert page.locator(".row .flag").count() == page.locator(".row").count() == 16
     totals = answered.totals(examples)
     assert (
         page.locator("#summary span")

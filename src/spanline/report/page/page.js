@@ -314,9 +314,10 @@ function rowOf(question, query) {
   const marks = data.runs.map((run) => el("span", { class: "badge k" + run.kind[question] }, data.kinds[run.kind[question]]));
   const answer = el("span", { class: "answer" }, ...data.runs.flatMap((run, number) => [number ? " \u2502 " : "", answerOf(run, question)]));
   if (data.runs.every((run) => run.kind[question] !== 0)) answer.append(" \u2260 ", firstGold(question));
+  const flag = data.columns.repeats[question] === 2 ? el("span", { class: "flag", title: "asked again, with a contradicting label" }, "labels contradict") : null;
   return el("a", { class: "row", href: address(links), "aria-current": question === current ? "true" : null },
     el("span", { class: "asked", dir: "auto" }, data.question[question]),
-    el("span", { class: "under" }, ...marks, answer, el("span", { class: "sure" }, percent(data.runs[data.runs.length - 1].confidence[question]))));
+    el("span", { class: "under" }, ...marks, flag || "", answer, el("span", { class: "sure" }, percent(data.runs[data.runs.length - 1].confidence[question]))));
 }
 
 function spanText(question, start, length) {
