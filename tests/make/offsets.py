@@ -1,4 +1,4 @@
-"""Offsets completed by walking over single characters: what `spanline.offsets` is held to."""
+"""Offsets completed by walking over single characters: what `spanline.tokens.offsets` is held to."""
 
 from __future__ import annotations
 
