@@ -24,7 +24,6 @@ NEEDED = {
     "pydantic": "pydantic",
     "ruamel.yaml": "ruamel.yaml",
     "safetensors": "safetensors",
-    "scipy": "scipy",
     "tokenizers": "tokenizers",
     "torch": "torch",
     "transformers": "transformers",

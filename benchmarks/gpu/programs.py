@@ -28,7 +28,7 @@ ARGUMENTS = shlex.split(
 LITTLE_MEMORY = """
 import runpy, sys, torch
 if sys.argv.pop(1) == "cuda":
-    torch.cuda.set_per_process_memory_fraction(256 * 2**20 / torch.cuda.get_device_properties(0).total_memory)
+    torch.cuda.set_per_process_memory_fraction(64 * 2**20 / torch.cuda.get_device_properties(0).total_memory)
 else:
     from spanline.train import loop
     def refuse(*_):

@@ -43,7 +43,7 @@ def speeds(work: Work) -> Iterator[Line]:
 
 def _compare(work: Work, shape: str, data: Features, p: TrainParams, longest: int) -> Line:
     train(work, shape, data.take(np.arange(min(len(data), 32 * WARM_UP))), p)
-    timings = train(work, shape, data, p)[1].timings
+    timings = train(work, shape, data, p, most_rows=1 + len(data) // (32 * 15))[1].timings
     _free(work)
     seconds, peak = padded(work, checkpoint(work, shape), data, longest, p)
     _free(work)

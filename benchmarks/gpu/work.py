@@ -13,6 +13,7 @@ from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any, Literal
+from unittest.mock import patch
 
 import numpy as np
 import pyarrow as pa
@@ -28,6 +29,7 @@ from spanline.storage import features, shards
 from spanline.storage.features import Features
 from spanline.storage.ragged import Ragged, bounds_of
 from spanline.synthetic.corpus import examples
+from spanline.train import plan
 from spanline.train.params import TrainParams
 from spanline.train.report import Report
 from spanline.train.run import fit
@@ -161,15 +163,22 @@ def prepare(work: Work, p: TrainParams) -> None:
     device.prepare(str(work.device), p.num_threads, p.precision, p.deterministic, p.instructions)
 
 
-def train(work: Work, shape: str, data: Features, p: TrainParams, calibration: int = 0) -> tuple[SpanModel, Report]:
-    """In this process, as the train stage does it; the first `calibration` features are also those to look at."""
+def train(
+    work: Work, shape: str, data: Features, p: TrainParams, calibration: int = 0, most_rows: int = plan.MAX_HISTORY_ROWS
+) -> tuple[SpanModel, Report]:
+    """In this process, as the train stage does it; the first `calibration` features are also those to look at.
+
+    `most_rows` of the history: each asks the device for its numbers, so a run of 40 steps would ask at every one of
+    them, one of thousands at every 15th or so. What is timed takes as few.
+    """
     prepare(work, p)
     spans = span_model.pretrained(checkpoint(work, shape), p.seed, p.dropout)
     if work.on_gpu:
         torch.cuda.reset_peak_memory_stats(work.device)
     points = work.folder / "points"
     shutil.rmtree(points, ignore_errors=True)
-    return spans, fit(spans, data, data.take(np.arange(calibration)), p, QUIET, work.device, ALONE, points)
+    with patch.object(plan, "MAX_HISTORY_ROWS", most_rows):
+        return spans, fit(spans, data, data.take(np.arange(calibration)), p, QUIET, work.device, ALONE, points)
 
 
 def losses(report: Report) -> list[float]:
