@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import contextlib
+import math
 import os
 import resource
 import sys
@@ -79,16 +80,18 @@ def arithmetic(device: torch.device, precision: Precision) -> contextlib.Abstrac
 
 def matmul_flops_per_s(device: torch.device, precision: Precision) -> float:
     """What this device really reaches in a large matrix product: the measure of a model's own speed (MFU)."""
-    width, repeats = (8192, 10) if device.type == "cuda" else (1024, 10)
+    width, most, enough_s = (8192, 10, math.inf) if device.type == "cuda" else (1024, 10, 0.5)
     dtype = torch.bfloat16 if precision == "bfloat16" else torch.float32
     one, other = (torch.randn(width, width, device=device, dtype=dtype) for _ in range(2))
     torch.mm(one, other)
     synchronize(device)
     started = time.perf_counter()
-    for _ in range(repeats):
+    done = 0
+    while done < most and time.perf_counter() - started < enough_s:  # bfloat16 without instructions takes seconds
         torch.mm(one, other)
+        done += 1
     synchronize(device)
-    return 2.0 * width**3 * repeats / (time.perf_counter() - started)
+    return 2.0 * width**3 * done / (time.perf_counter() - started)
 
 
 def synchronize(device: torch.device) -> None:
