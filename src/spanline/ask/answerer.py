@@ -7,7 +7,8 @@ write.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator, Sequence
+import sys
+from collections.abc import Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, NotRequired, TypedDict
@@ -18,6 +19,7 @@ import torch
 from spanline import model_folder
 from spanline.ask import fast_bert
 from spanline.ask.answering import Evaluated
+from spanline.ask.documents import DocumentAnswer, answers_of, best
 from spanline.ask.locate import locate
 from spanline.ask.ranking import Ranked, rank
 from spanline.ask.settings import Settings, settings_of
@@ -138,6 +140,31 @@ class QuestionAnswerer:
                 yield from self._as_evaluated(features, logits, contexts, settings, resolved)
             num_answered += len(group)
 
+    def search(
+        self, question: str, documents: Mapping[str, str], *, progress: bool = False, **settings: Any
+    ) -> list[DocumentAnswer]:
+        """The `top_k` (default 10) best answers to the question in all documents, best first, each with its document.
+
+        `documents`: texts by name, none of them empty. They are searched as the evaluated answers are; `documents` says
+        what the scores are. A `threshold` leaves out answers whose score_diff is above it. Raises BadInputError.
+        """
+        chosen = settings_of({"top_k": 10, "threshold": sys.float_info.max, **settings})
+        if chosen.threshold is None:
+            chosen = chosen.model_copy(update={"threshold": sys.float_info.max})
+        resolved = self._resolve(chosen)
+        assert resolved.threshold is not None
+        calibration = self.evaluated.calibration if self.evaluated else None
+        found: list[DocumentAnswer] = []
+        num_read = 0
+        for group in _groups(check_pair(question, text, name) for name, text in documents.items()):
+            num_read += len(group)
+            features = self._features(group, resolved.featurize)
+            logits = self._logits(features, f"{num_read:,} document(s) read" if progress else None)
+            listed = self._search(features, logits, [pair.context for pair in group], chosen, resolved)
+            names = [pair.where for pair in group]
+            found = best(found + answers_of(names, listed, calibration, resolved.threshold), chosen.top_k)
+        return found
+
     def _resolve(self, settings: Settings) -> _Resolved:
         """Fill in what is not given; SpanlineError for what cannot be."""
         threshold = self._threshold(settings)
@@ -250,11 +277,7 @@ class QuestionAnswerer:
     ) -> Iterator[list[Answer]]:
         """The answers of nbest.json with their probabilities there; the one that predictions.json has comes first."""
         assert resolved.threshold is not None
-        known = self.evaluated
-        n_best_size = max(known.postprocess.n_best_size if known else 20, settings.top_k - 1)  # and the null answer
-        max_context, top_n = (known.answer_search.max_context, known.answer_search.top_n) if known else (False, None)
-        params = AnswerSearchParams(max_answer_length=resolved.max_answer_length, max_context=max_context, top_n=top_n)
-        for found in search(features, logits, contexts, n_best_size, params).rows():
+        for found in self._search(features, logits, contexts, settings, resolved):
             listed = entries(found)
             null = is_null(found.score_diff, resolved.threshold)
             chosen = next(entry for entry in listed if bool(entry["text"]) is not null)
@@ -263,6 +286,16 @@ class QuestionAnswerer:
                 for entry in [chosen, *(entry for entry in listed if entry is not chosen)]
             ]
             yield self._with_probability(answers[: settings.top_k], found)
+
+    def _search(
+        self, features: Features, logits: Logits, contexts: list[str], settings: Settings, resolved: _Resolved
+    ) -> list[Found]:
+        """As postprocess searches."""
+        known = self.evaluated
+        n_best_size = max(known.postprocess.n_best_size if known else 20, settings.top_k - 1)  # and the null answer
+        max_context, top_n = (known.answer_search.max_context, known.answer_search.top_n) if known else (False, None)
+        params = AnswerSearchParams(max_answer_length=resolved.max_answer_length, max_context=max_context, top_n=top_n)
+        return search(features, logits, contexts, n_best_size, params).rows()
 
     def _with_probability(self, answers: list[Answer], of: Ranked | Found) -> list[Answer]:
         """The answers with the calibrated probability that there is none, where a calibration is known."""

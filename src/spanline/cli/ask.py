@@ -8,16 +8,15 @@ import json
 import os
 import sys
 import typing
-from collections import deque
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterator
 from contextlib import ExitStack, contextmanager
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, TextIO
 
 from spanline.ask.settings import Settings, settings_of
+from spanline.cli import texts
 from spanline.common import console
 from spanline.common.errors import SpanlineError
-from spanline.common.files import parse_json
 
 if TYPE_CHECKING:  # torch takes seconds to import: --help and mistakes of the command line do not wait for it
     from spanline.ask import Answer, Pair, QuestionAnswerer
@@ -35,14 +34,17 @@ def add_ask(parser: argparse.ArgumentParser) -> None:
     parser.set_defaults(run=run)
     help_ = "folder, release or name on the hub (default: data/model)"
     parser.add_argument("--model", default=Path("data/model"), help=help_)
-    parser.add_argument("--question", "-q", help="the question; without it, questions come by --jsonl")
+    help_ = "the question, or several: -q ... -q ...; without it, questions come by --jsonl"
+    parser.add_argument("--question", "-q", action="append", help=help_)
     where = parser.add_mutually_exclusive_group()
     where.add_argument("--context", "-c", help="the text to answer from; without it or --file, stdin is read")
-    where.add_argument("--file", "-f", type=Path, help="the text to answer from, UTF-8")
+    help_ = "the text to answer from, UTF-8; given several times, or a folder of .txt and .md: answers from all of them"
+    where.add_argument("--file", "-f", type=Path, action="append", help=help_)
     parser.add_argument(
         "--jsonl", type=Path, help='questions, a JSON object per line: {"question", "context", "id"}; - is stdin'
     )
     parser.add_argument("--out", "-o", type=Path, help="answers, a JSON object per line (default: stdout)")
+    parser.add_argument("--skip-bad", action="store_true", help="with --jsonl: leave bad lines out, and count them")
     parser.add_argument("--json", action="store_true", help="with --question: print a JSON object instead of text")
     _add_settings(parser.add_argument_group("settings"))
     known = parser.add_argument_group("calibration", "a released model brings its own")
@@ -91,86 +93,99 @@ def settings_from(args: argparse.Namespace) -> Settings:
 
 
 def run(args: argparse.Namespace) -> None:
-    """Answer a question from a text, or many from JSON lines."""
+    """Answer questions from a text or from several, or many questions from JSON lines."""
     if (args.question is None) == (args.jsonl is None):
         raise SpanlineError("spanline ask", "needs one of --question and --jsonl", "see spanline ask --help")
-    context = _context(args)
+    documents = texts.documents(args.file or [])
+    if args.jsonl is not None and len(documents) > 1:
+        raise SpanlineError(
+            "spanline ask", "answers --jsonl from one --file", "give one, or put the texts in the lines"
+        )
     settings = settings_from(args)
+    many = len(documents) > 1
+    context = next(iter(documents.values()), None) if not many else None
+    if context is None and not many:
+        context = _context(args)
     from spanline.ask import answerer
 
-    pair = None if args.question is None else answerer.check_pair(args.question, context, "the command line")
+    pairs = [answerer.check_pair(q, context, "the command line") for q in args.question or []] if not many else []
     names = ("params", "calibration", "device", "workers", "tokens_per_batch", "precision")
     qa = answerer.load(args.model, **{name: getattr(args, name) for name in names})
     if qa.evaluated is not None and qa.evaluated.is_demonstration:
         console.say(DEMONSTRATION)
-    if pair is not None:
-        _ask_one(qa, pair, settings, args)
+    if many:
+        _ask_documents(qa, documents, settings, args)
+    elif pairs:
+        _ask_some(qa, pairs, settings, args)
     else:
         _ask_many(qa, context, settings, args)
 
 
 def _context(args: argparse.Namespace) -> str | None:
     """The text to answer from; None when each JSON line has its own."""
-    if args.file is not None:
-        return _decoded(args.file.read_bytes(), str(args.file))
     if args.context is None and args.question is not None:
         if sys.stdin.isatty():
             raise SpanlineError("spanline ask", "got no context", "give --context or --file, or pipe a text into it")
-        return _decoded(sys.stdin.buffer.read(), "stdin")
+        return texts.decoded(sys.stdin.buffer.read(), "stdin")
     text: str | None = args.context
     return text
 
 
-def _decoded(content: bytes, origin: str) -> str:
-    try:
-        return content.decode("utf-8-sig")  # a byte order mark is no text
-    except UnicodeDecodeError as error:
-        raise SpanlineError(origin, f"not UTF-8 at byte {error.start}", "convert it, with iconv say") from None
-
-
-def _ask_one(answerer: QuestionAnswerer, pair: Pair, settings: Settings, args: argparse.Namespace) -> None:
-    answers = next(answerer.stream([pair], settings, progress=True))
+def _ask_some(answerer: QuestionAnswerer, pairs: list[Pair], settings: Settings, args: argparse.Namespace) -> None:
+    """One question, or several on the same text; exit code NO_ANSWER where none of them is answered."""
+    is_answered = False
     with _output(args.out) as out:
-        out.write(_line(answers, None, settings) if args.json else _shown(answers, pair.context, out.isatty()))
-    if not answers[0]["answer"]:
-        sys.exit(NO_ANSWER)
-    sys.exit(0)
+        for pair, answers in zip(pairs, answerer.stream(pairs, settings, progress=True), strict=True):
+            head = {} if len(pairs) == 1 else {"question": pair.question}
+            if args.json:
+                out.write(_line(answers, head, settings))
+            else:
+                title = f"{pair.question}\n" if head else ""
+                out.write(title + _shown(answers, pair.context, out.isatty()))
+            is_answered |= bool(answers[0]["answer"])
+    sys.exit(0 if is_answered else NO_ANSWER)
+
+
+def _ask_documents(
+    answerer: QuestionAnswerer, documents: dict[str, str], settings: Settings, args: argparse.Namespace
+) -> None:
+    """The best answers across the documents to each question; exit code NO_ANSWER where there is none to any."""
+    is_answered = False
+    with _output(args.out) as out:
+        for question in args.question:
+            answers = answerer.search(question, documents, progress=True, **settings.model_dump())
+            is_answered |= bool(answers)
+            if args.json:
+                out.write(json.dumps({"question": question, "answers": answers}, ensure_ascii=False) + "\n")
+                continue
+            lines = [question] if len(args.question) > 1 else []
+            for answer in answers:
+                place = f"{answer['document']}, characters {answer['start']:,} to {answer['end']:,}"
+                lines.append(f"{answer['answer']}  (score {answer['score']:.4f}, {place})")
+                text = documents[answer["document"]]
+                lines.append(f"    {excerpt(text, answer['start'], answer['end'], out.isatty())}")
+            out.write("\n".join(lines or ["no answer in these texts"]) + "\n")
+    sys.exit(0 if is_answered else NO_ANSWER)
 
 
 def _ask_many(answerer: QuestionAnswerer, context: str | None, settings: Settings, args: argparse.Namespace) -> None:
     """Stream: lines are read, answered and written group by group."""
-    ids: deque[Any] = deque()  # of the questions that were read and not yet answered
+    read = texts.Lines("stdin" if str(args.jsonl) == "-" else str(args.jsonl), context, args.skip_bad)
     num_done = 0
     with ExitStack() as stack:
-        lines = sys.stdin.buffer if str(args.jsonl) == "-" else stack.enter_context(args.jsonl.open("rb"))
-        origin = "stdin" if str(args.jsonl) == "-" else str(args.jsonl)
+        lines = sys.stdin.buffer if str(args.jsonl) == "-" else stack.enter_context(texts.opened(args.jsonl))
         out = stack.enter_context(_output(args.out))
-        for answers in answerer.stream(_pairs(lines, origin, context, ids), settings, progress=True):
-            out.write(_line(answers, ids.popleft(), settings))
+        for answers in answerer.stream(read.pairs(lines), settings, progress=True):
+            qid = read.ids.popleft()
+            out.write(_line(answers, {} if qid is None else {"id": qid}, settings))
             num_done += 1
     if not num_done:
-        raise SpanlineError(origin, "holds no question", 'give lines such as {"question": "...", "context": "..."}')
+        todo = 'give lines such as {"question": "...", "context": "..."}'
+        raise SpanlineError(read.origin, "holds no question", todo)
     console.say(f"{num_done:,} questions answered")
-
-
-def _pairs(lines: Iterable[bytes], origin: str, context: str | None, ids: deque[Any]) -> Iterator[Pair]:
-    """The questions of JSON lines; blank lines are skipped. Each one's id (null without) is appended to `ids`."""
-    from spanline.ask.answerer import check_pair
-
-    for number, line in enumerate(lines, 1):
-        if not line.strip():
-            continue
-        where = f"{origin}, line {number}"
-        try:
-            record = parse_json(line)
-        except ValueError as error:
-            raise SpanlineError(where, f"not JSON: {error}", "write one JSON object a line") from None
-        if not isinstance(record, dict) or "question" not in record or ("context" not in record and context is None):
-            todo = "give each line both, or the context once by --context or --file"
-            raise SpanlineError(where, "has no question or no context", todo)
-        pair = check_pair(record["question"], record.get("context", context), where)
-        ids.append(record.get("id"))
-        yield pair
+    if read.skipped:
+        shown = ", ".join(read.skipped[:10])
+        console.say(f"{len(read.skipped):,} bad lines left out: {shown}{', ...' if len(read.skipped) > 10 else ''}")
 
 
 @contextmanager
@@ -186,10 +201,9 @@ def _output(path: Path | None) -> Iterator[TextIO]:
     sys.stdout.flush()
 
 
-def _line(answers: list[Answer], qid: Any, settings: Settings) -> str:
-    """A question's answers as a JSON line: the best one's fields, its id if it has one, and with top_k the others."""
-    record: dict[str, Any] = {} if qid is None else {"id": qid}
-    record |= answers[0]
+def _line(answers: list[Answer], head: dict[str, Any], settings: Settings) -> str:
+    """A question's answers as a JSON line: `head`, the best one's fields, and with top_k the others."""
+    record: dict[str, Any] = {**head, **answers[0]}
     if settings.top_k > 1:
         record["others"] = answers[1:]
     return json.dumps(record, ensure_ascii=False) + "\n"

@@ -7,6 +7,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from pathlib import Path
 from typing import Any
 
@@ -17,6 +18,7 @@ from spanline.ask.settings import Settings
 from spanline.cli.ask import EXCERPT, NO_ANSWER, add_ask, excerpt, settings_from
 from spanline.cli.main import READER_GONE
 from tests.make.answering import EVALUATED, make_model, questions
+from tests.paths import ROOT
 
 PAIRS = questions(8)
 QUESTION, CONTEXT = PAIRS[0]
@@ -105,6 +107,54 @@ def test_one_context_for_all_lines_and_top_k(folder: Path) -> None:
         assert record["score"] >= record["others"][0]["score"] >= record["others"][1]["score"]
 
 
+def test_bad_lines_are_left_out_and_counted(folder: Path) -> None:
+    good = [json.dumps({"id": n, "question": q, "context": c}) for n, (q, c) in enumerate(PAIRS[:2])]
+    lines = [good[0], "{", '{"question": "Who?"}', '{"question": "Who?", "context": " "}', good[1], ""]
+    out, err = ask("--model", folder, "--jsonl", "-", "--skip-bad", stdin="\n".join(lines))
+    assert [json.loads(line)["id"] for line in out.splitlines()] == [0, 1]
+    assert err.splitlines()[:2] == ["2 questions answered", "3 bad lines left out: line 2, line 3, line 4"]
+
+
+def test_several_questions_on_one_text(folder: Path) -> None:
+    asked = [question for question, _ in PAIRS[:2]]
+    options = ("--model", folder, "-c", CONTEXT, *(word for question in asked for word in ("-q", question)))
+    out, _ = ask(*options)
+    assert [line for line in out.splitlines() if line in asked] == asked
+    found = [json.loads(line) for line in ask(*options, "--json")[0].splitlines()]
+    assert [record["question"] for record in found] == asked
+    alone = json.loads(ask("--model", folder, "-c", CONTEXT, "-q", asked[1], "--json")[0])
+    assert found[1] == {"question": asked[1], **approx(alone)}
+
+
+def test_answers_from_the_texts_of_a_folder(folder: Path, tmp_path: Path) -> None:
+    texts = tmp_path / "texts"
+    (texts / "deep").mkdir(parents=True)
+    names = [texts / "a.txt", texts / "deep" / "b.md"]
+    for name, (_, context) in zip(names, PAIRS[2:], strict=False):
+        name.write_text(context)
+    (texts / "empty.txt").write_text(" ")
+    (texts / "picture.png").write_bytes(b"\x89PNG")
+    out, err = ask("--model", folder, "-q", QUESTION, "-f", texts, "--top-k", 3, "--json")
+    assert f"{texts / 'empty.txt'} is empty: left out" in err
+    by_folder = json.loads(out)
+    assert by_folder["question"] == QUESTION
+    assert len(by_folder["answers"]) == 3
+    assert {answer["document"] for answer in by_folder["answers"]} <= set(map(str, names))
+    by_name = ask("--model", folder, "-q", QUESTION, "-f", names[0], "-f", names[1], "--top-k", 3, "--json")[0]
+    assert json.loads(by_name) == by_folder
+    shown = ask("--model", folder, "-q", QUESTION, "-f", texts)[0].splitlines()
+    best = by_folder["answers"][0]
+    place = f"{best['document']}, characters {best['start']:,} to {best['end']:,}"
+    assert shown[0] == f"{best['answer']}  (score {best['score']:.4f}, {place})"
+    none = ask("--model", folder, "-q", QUESTION, "-f", texts, "--threshold", "-1000", code=NO_ANSWER)[0]
+    assert none == "no answer in these texts\n"
+
+
+def test_the_version_is_that_of_the_package() -> None:
+    done = subprocess.run([sys.executable, "-m", "spanline", "--version"], capture_output=True, text=True, check=True)
+    assert done.stdout == f"spanline {version('spanline')}\n"
+
+
 @pytest.mark.parametrize(
     ("options", "stdin", "message"),
     [
@@ -112,7 +162,14 @@ def test_one_context_for_all_lines_and_top_k(folder: Path) -> None:
         (["-q", "", "-c", "text"], "", "question of the command line: is empty"),
         (["-q", "Who?"], "", "context of the command line: is empty"),
         (["-q", "Who?"], b"\xff", "stdin: not UTF-8 at byte 0"),
-        (["-q", "Who?", "-f", "nowhere.txt"], "", "nowhere.txt: No such file"),
+        (["-q", "Who?", "-f", "nowhere.txt"], "", "nowhere.txt: there is no such file; check the path: it counts"),
+        (
+            ["-q", "Who?", "-f", ROOT / "src"],
+            "",
+            "src: is a folder without files that end in .txt or .md; give a text file",
+        ),
+        (["--jsonl", "nowhere.jsonl"], "", "nowhere.jsonl: there is no such file; check"),
+        (["--jsonl", "."], "", ".: is a folder; give a file"),
         ([], "", "spanline ask: needs one of --question and --jsonl"),
         (["--jsonl", "-"], '{"question": "Who?", "context": "text"}\n{"question"', "stdin, line 2: not JSON"),
         (["--jsonl", "-"], '{"question": "Who?"}', "stdin, line 1: has no question or no context"),
