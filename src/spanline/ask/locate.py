@@ -11,10 +11,9 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from spanline import hub
+from spanline import checkpoint
 from spanline.ask import answering
 from spanline.ask.answering import Evaluated
-from spanline.checkpoint import FILES
 from spanline.common.errors import SpanlineError
 
 _HUB_NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?", flags=re.ASCII)
@@ -63,4 +62,4 @@ def _folder(model: str | Path) -> Path:
     if folder.exists() or match is None or folder.parent.exists():
         return folder
     todo = "give a folder, or a name on the hub and a network that reaches it (HF_ENDPOINT names a mirror)"
-    return hub.snapshot(match["name"], match["revision"], [*FILES, answering.ANSWERING], todo)
+    return checkpoint.from_hub(match["name"], match["revision"], (answering.ANSWERING,), todo)

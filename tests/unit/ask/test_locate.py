@@ -11,7 +11,9 @@ import yaml
 from spanline import hub
 from spanline.ask.locate import locate
 from spanline.common.errors import SpanlineError
+from spanline.model import head
 from tests.make.answering import EVALUATED
+from tests.make.checkpoint import make_stock
 
 CALIBRATION = EVALUATED["calibration"]
 
@@ -82,6 +84,8 @@ def test_a_name_on_the_hub(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> N
         assert "answering.json" in patterns
         return tmp_path
 
+    for name in ("model.safetensors", "tokenizer.json"):
+        (tmp_path / name).write_text("{}")
     monkeypatch.setattr(hub, "snapshot", snapshot)
     assert locate("someone/answers").folder == tmp_path
     assert locate("someone/answers@v1.0").folder == tmp_path
@@ -95,3 +99,20 @@ def test_a_name_that_the_hub_does_not_know_is_one_line(monkeypatch: pytest.Monke
     monkeypatch.setenv("HF_HUB_OFFLINE", "1")
     with pytest.raises(SpanlineError, match=r"no-one/nothing: can't be loaded \(.*\); give a folder, or a name on the"):
         locate("no-one/nothing")
+
+
+def test_an_older_model_of_the_hub_is_made_whole_once(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    import torch
+    from safetensors.torch import load_file
+
+    found = tmp_path / "snapshots" / "0123"
+    make_stock(found, "bert")
+    torch.save(load_file(found / "model.safetensors"), found / "pytorch_model.bin")
+    (found / "model.safetensors").unlink()
+    monkeypatch.setattr(hub, "snapshot", lambda *_: found)
+    whole = locate("someone/older").folder
+    assert whole == tmp_path / "spanline" / "0123"
+    assert head.find(whole / "model.safetensors") == "qa_outputs"
+    before = (whole / "model.safetensors").stat().st_mtime_ns
+    assert locate("someone/older").folder == whole
+    assert (whole / "model.safetensors").stat().st_mtime_ns == before
