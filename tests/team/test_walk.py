@@ -23,7 +23,7 @@ def test_the_document_says_what_runs_and_the_test_reads_it() -> None:
     """A document whose comments are no longer understood must not pass for one that is checked."""
     claims = [line.claim for line in lines()]
     assert claims.count("runs nothing") >= 4
-    assert {"runs every stage", "runs postprocess, score", "stops at dvc.lock"} <= set(claims)
+    assert {"runs every stage", "runs postprocess, score, report", "stops at dvc.lock"} <= set(claims)
     assert all(line.claim for line in lines() if line.command.startswith(("dvc repro", "dvc exp run")))
     assert all(stages_of(c, set(STAGES)) <= set(STAGES) for c in claims if c.startswith("runs"))
     assert {line.who for line in lines()} == {"ann", "bob"}
