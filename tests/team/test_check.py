@@ -48,7 +48,7 @@ def objects_here(workspace: Workspace) -> list[Path]:
 
 def test_a_whole_commit_passes_without_data(fresh: Workspace) -> None:
     code, lines = check(fresh)
-    assert (code, lines[0]) == (0, "dvc.lock is up to date and its 37 objects are on the remote")
+    assert (code, lines[0]) == (0, "dvc.lock is up to date and its 51 objects are on the remote")
     assert objects_here(fresh) == []
     assert fresh.run("git", "status", "--short").stdout == ""
 
@@ -109,7 +109,10 @@ def feed_other_folder(root: Path) -> None:
     ("change", "expected"),
     [
         (edit_code, ["train: not what dvc.lock says: src/spanline/train (modified)"]),
-        (edit_params, [f"{name}: not what dvc.lock says: answer_search" for name in ("calibrate", "postprocess")]),
+        (
+            edit_params,
+            [f"{name}: not what dvc.lock says: answer_search" for name in ("calibrate", "postprocess", "report")],
+        ),
         (edit_command, ["download: not what dvc.lock says: command"]),
         (edit_metrics, ["score: not what dvc.lock says: metrics/validation.json (modified)"]),
         (delete_metrics, ["score: not what dvc.lock says: metrics/validation.json (deleted)"]),

@@ -141,7 +141,7 @@ def run(stage: str, section: dict[str, Any], folder: Path, env: dict[str, str]) 
     """Exit code and last line of stderr; what the stage wrote is in folder/out."""
     content = {
         stage: section,
-        "environment": {name: version(name) for name in ("pyarrow", "datasets")},
+        "environment": {name: version(name).split("+")[0] for name in ("pyarrow", "datasets", "torch", "transformers")},
         "runtime": {
             "workers": 1,
             "device": "cpu",
