@@ -30,8 +30,8 @@ def main() -> None:
     manifest = features.manifest(args.features)
     # One thread, for each batch has its own: device.num_workers.
     where = device.prepare(runtime.device, 1, p.precision, p.deterministic, p.instructions)
-    model_folder.check_manifest(args.model)
     spans = span_model.load(args.model)
+    model_folder.check_manifest(args.model)
     todo = "run both stages anew: dvc repro featurize train predict"
     span_model.refuse_mismatch(spans, args.model, manifest, todo)
     points = run.points(args.scratch, p, manifest, args.model, where)

@@ -76,7 +76,11 @@ def padded(work: Work, folder: Path, data: Features, longest: int, p: TrainParam
     from transformers import AutoModelForQuestionAnswering
 
     prepare(work, p)
-    stock = AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32).to(work.device).train()
+    stock = (
+        AutoModelForQuestionAnswering.from_pretrained(folder, dtype=torch.float32, trust_remote_code=False)
+        .to(work.device)
+        .train()
+    )
     optimizer = torch.optim.AdamW(stock.parameters(), lr=p.learning_rate, weight_decay=p.weight_decay)
     inputs = _inputs(data, longest, stock)
     order = torch.randperm(len(data), generator=torch.Generator().manual_seed(1))

@@ -22,7 +22,7 @@ import yaml
 from spanline import model_folder
 from spanline.answers import FILES, Answers
 from spanline.ask import answering
-from spanline.cli.ask import _pairs
+from spanline.cli.texts import Lines
 from spanline.common import dvc_lock, params
 from spanline.common.errors import SpanlineError
 from spanline.common.files import parse_json
@@ -186,7 +186,7 @@ def test_lines_of_ask(tmp_path: Path) -> None:
 
     def read() -> Any:
         with path.open("rb") as lines:
-            return list(_pairs(lines, "stdin", None, __import__("collections").deque()))
+            return list(Lines("stdin", None, skips=False).pairs(lines))
 
     assert attack(path, read, content) > 20
 
@@ -212,7 +212,6 @@ def test_dvc_lock(tmp_path: Path) -> None:
         "1e999",
         '{"a": 1, "a": 2}',
         '{"a": {"b": 1, "b": 1}}',
-        "\ufeff1",
     ],
 )
 def test_what_the_search_found_stays_found(text: str) -> None:

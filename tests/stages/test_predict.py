@@ -12,6 +12,7 @@ import numpy as np
 import pytest
 from safetensors.torch import load_file, save_file
 
+from spanline import model_folder
 from spanline.common import files
 from spanline.storage import features, logits, shards
 from tests.make.features import make_features, write_features
@@ -112,6 +113,7 @@ def test_logits_that_are_not_finite_are_one_line(project: Path) -> None:
     tensors = load_file(project / "model" / "model.safetensors")
     tensors["qa_outputs.bias"][1] = float("nan")
     save_file(tensors, project / "model" / "model.safetensors", metadata={"format": "pt"})
+    model_folder.write_manifest(project / "model")
     code, lines = run(project)
     assert (code, len(lines)) == (1, 1)
     assert re.match(r"error: predict, question q\d+, feature 0: its logits are not finite; ", lines[0])

@@ -8,12 +8,12 @@ from __future__ import annotations
 
 import csv
 import io
-import json
 from collections.abc import Callable, Iterable, Iterator
 from pathlib import Path
 from typing import Any
 
 from spanline.common.errors import SpanlineError
+from spanline.common.files import parse_json
 from spanline.dataset import splits
 from spanline.dataset.records import Example
 
@@ -81,7 +81,7 @@ def _decoded(path: Path) -> str:
 def _squad(path: Path) -> Iterator[Record]:
     """Articles of paragraphs, as SQuAD has them; or a plain list of records."""
     try:
-        content = json.loads(_decoded(path))
+        content = parse_json(_decoded(path))
     except ValueError as error:
         raise SpanlineError(path, f"not JSON: {error}", "for one question a line say --format jsonl") from None
     articles = content.get("data") if isinstance(content, dict) else content
@@ -118,7 +118,7 @@ def _jsonl(path: Path) -> Iterator[Record]:
         if line.strip():
             place = f"{path}, line {number}"
             try:
-                yield place, json.loads(line)
+                yield place, parse_json(line)
             except ValueError as error:
                 raise SpanlineError(place, f"not JSON: {error}", "write one JSON object a line") from None
 

@@ -21,7 +21,9 @@ _WORDS = (
 
 def is_out_of_memory(error: BaseException) -> bool:
     """Whether the error says that this process can have no more memory."""
-    if isinstance(error, MemoryError) or getattr(error, "errno", None) == errno.ENOMEM:
+    if isinstance(error, MemoryError) or type(error).__name__ == "OutOfMemoryError":  # the latter is torch's, of GPUs
+        return True
+    if getattr(error, "errno", None) == errno.ENOMEM:
         return True
     return any(words in str(error).lower() for words in _WORDS)
 
