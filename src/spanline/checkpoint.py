@@ -19,6 +19,7 @@ from pydantic import Field
 from spanline import hub
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_folder, sha256, to_json
+from spanline.common.memory import raise_if_out_of_memory
 from spanline.common.params import Revision, Section, Sha256
 from spanline.model_folder import CONFIG, TOKENIZER, TOKENIZER_CONFIG, WEIGHTS, read_config
 
@@ -226,7 +227,8 @@ def _unpickle(source: Path, target: Path) -> None:
     try:
         tensors = torch.load(source, map_location="cpu", weights_only=True)
     except Exception as error:  # torch.load has no error of its own
-        what = f"can't be read as weights alone ({str(error).strip().splitlines()[0]:.100})"
+        raise_if_out_of_memory(error)
+        what = f"can't be read as weights alone ({type(error).__name__})"
         raise SpanlineError(source, what, "save the model anew with transformers' save_pretrained") from None
     if not isinstance(tensors, dict) or not all(isinstance(tensor, torch.Tensor) for tensor in tensors.values()):
         raise SpanlineError(source, "holds more than named tensors", "save the model anew with save_pretrained")

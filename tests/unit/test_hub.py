@@ -287,7 +287,11 @@ def test_checkpoint_from_the_hub(hub: tuple[Hub, dict[str, str]], tmp_path: Path
 def test_checkpoint_without_safetensors(hub: tuple[Hub, dict[str, str]], tmp_path: Path) -> None:
     code, line = run("checkpoint", checkpoint(OLD_MODEL), tmp_path, hub[1])
     assert code == 1
-    assert "pytorch_model.bin: can't be read as weights alone" in line
+    cached = Path(hub[1]["HF_HOME"]) / "hub" / f"models--{OLD_MODEL.replace('/', '--')}" / "snapshots" / REVISION
+    assert line == (
+        f"error: {cached}/pytorch_model.bin: can't be read as weights alone (UnpicklingError); "
+        "save the model anew with transformers' save_pretrained"
+    )
     assert [path.name for path in tmp_path.iterdir()] == ["params.yaml"]
 
 

@@ -149,8 +149,10 @@ def test_a_pickle_never_runs(folder: Path, capsys: pytest.CaptureFixture[str]) -
     (folder / "pytorch_model.bin").write_bytes(content)
     span_model.load(folder)
     (folder / "model.safetensors").rename(folder / "hidden")
-    for way in ("checkpoint", "train", "predict", "ask"):
-        with pytest.raises(SpanlineError, match=r"model\.safetensors|pytorch_model\.bin"):
+    with pytest.raises(SpanlineError, match=r"pytorch_model\.bin: can't be read as weights alone \(UnpicklingError\)"):
+        WAYS_IN["checkpoint"](folder)
+    for way in ("train", "predict", "ask"):
+        with pytest.raises(SpanlineError, match=r"model\.safetensors"):
             WAYS_IN[way](folder)
     (folder / "points").mkdir()
     (folder / "points" / "000000007.pt").write_bytes(content)

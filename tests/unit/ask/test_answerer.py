@@ -449,7 +449,7 @@ def test_a_device_that_is_not_there_is_refused(folder: Path) -> None:
 
 def test_memory_that_runs_out_says_what_to_lower(qa: QuestionAnswerer, monkeypatch: pytest.MonkeyPatch) -> None:
     def full(*arguments: Any) -> None:
-        raise torch.OutOfMemoryError("CUDA out of memory. Tried to allocate 20.00 GiB")
+        raise torch.OutOfMemoryError
 
     monkeypatch.setattr(predict, "arithmetic", full)
     with pytest.raises(
