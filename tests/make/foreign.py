@@ -2,11 +2,15 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
+import pytest
+
+from spanline.common.errors import SpanlineError
 from spanline.dataset.records import Example
 from spanline.download import formats
 from tests.paths import TINY
@@ -79,3 +83,19 @@ def change(*keys: Any, to: Any = ...) -> Callable[[Any], None]:
             content[keys[-1]] = to
 
     return apply
+
+
+def official_refusal(tmp_path: Path, edit: Callable[[Any], None]) -> str:
+    """What is said of the good official file after this edit."""
+    content = copy.deepcopy(GOOD)
+    edit(content)
+    with pytest.raises(SpanlineError) as refusal:
+        read_official(tmp_path, content)
+    return str(refusal.value)
+
+
+def jsonl_refusal(tmp_path: Path, line: Any) -> str:
+    """What is said of JSON lines whose second is this one."""
+    with pytest.raises(SpanlineError) as refusal:
+        read_jsonl(tmp_path, record(id="first"), line)
+    return str(refusal.value)

@@ -13,7 +13,7 @@ import pytest
 from spanline.common.errors import SpanlineError
 from spanline.dataset.records import Example, GoldAnswer
 from spanline.download import formats
-from tests.make.foreign import GOOD, change, read_jsonl, read_official, record
+from tests.make.foreign import GOOD, change, jsonl_refusal, official_refusal, read_jsonl, read_official, record
 from tests.paths import TINY
 
 
@@ -113,11 +113,7 @@ OFFICIAL_REFUSALS = [
 
 @pytest.mark.parametrize(("edit", "line"), OFFICIAL_REFUSALS, ids=[line[:90] for _, line in OFFICIAL_REFUSALS])
 def test_official_refusals(tmp_path: Path, edit: Callable[[Any], None], line: str) -> None:
-    content = copy.deepcopy(GOOD)
-    edit(content)
-    with pytest.raises(SpanlineError) as refusal:
-        read_official(tmp_path, content)
-    assert str(refusal.value) == line
+    assert official_refusal(tmp_path, edit) == line
 
 
 def test_malformed_json(tmp_path: Path) -> None:
@@ -152,9 +148,7 @@ JSONL_REFUSALS = [
 
 @pytest.mark.parametrize(("second", "line"), JSONL_REFUSALS, ids=[line[:90] for _, line in JSONL_REFUSALS])
 def test_jsonl_refusals(tmp_path: Path, second: Any, line: str) -> None:
-    with pytest.raises(SpanlineError) as refusal:
-        read_jsonl(tmp_path, record(id="first"), second)
-    assert str(refusal.value) == line
+    assert jsonl_refusal(tmp_path, second) == line
 
 
 def test_records_sha256_sees_every_field() -> None:

@@ -2,15 +2,13 @@
 
 from __future__ import annotations
 
-import copy
 from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
 import pytest
 
-from spanline.common.errors import SpanlineError
-from tests.make.foreign import GOOD, change, read_jsonl, read_official, record
+from tests.make.foreign import change, jsonl_refusal, official_refusal, record
 
 PARAGRAPH = ("data", 0, "paragraphs", 0)
 Q1, Q2 = (*PARAGRAPH, "qas", 0), (*PARAGRAPH, "qas", 1)
@@ -93,11 +91,7 @@ OFFICIAL_REFUSALS = [
 
 @pytest.mark.parametrize(("edit", "line"), OFFICIAL_REFUSALS, ids=[line[:90] for _, line in OFFICIAL_REFUSALS])
 def test_official_refusals(tmp_path: Path, edit: Callable[[Any], None], line: str) -> None:
-    content = copy.deepcopy(GOOD)
-    edit(content)
-    with pytest.raises(SpanlineError) as refusal:
-        read_official(tmp_path, content)
-    assert str(refusal.value) == line
+    assert official_refusal(tmp_path, edit) == line
 
 
 JSONL_REFUSALS = [
@@ -133,6 +127,4 @@ JSONL_REFUSALS = [
 
 @pytest.mark.parametrize(("second", "line"), JSONL_REFUSALS, ids=[line[:90] for _, line in JSONL_REFUSALS])
 def test_jsonl_refusals(tmp_path: Path, second: Any, line: str) -> None:
-    with pytest.raises(SpanlineError) as refusal:
-        read_jsonl(tmp_path, record(id="first"), second)
-    assert str(refusal.value) == line
+    assert jsonl_refusal(tmp_path, second) == line
