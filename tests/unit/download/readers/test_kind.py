@@ -106,7 +106,7 @@ UNPACK = "unpack it, and give the path of what is inside"
         (b"<!DOCTYPE html>\n<html>", f"is an HTML page, not data; {HTML_TODO}"),
         (b"\xef\xbb\xbf\n<HTML><body>", f"is an HTML page, not data; {HTML_TODO}"),
         (b"<?xml version='1.0'?><Error/>", f"is XML, not data; {HTML_TODO}"),
-        (gzip.compress(b"{}"), f"is packed (gzip); {UNPACK}"),
+        (gzip.compress(b"{}", mtime=0), f"is packed (gzip); {UNPACK}"),
         (bz2.compress(b"{}"), f"is packed (bzip2); {UNPACK}"),
         (lzma.compress(b"{}"), f"is packed (xz); {UNPACK}"),
         (b"PK\x03\x04rest", f"is packed (zip); {UNPACK}"),
