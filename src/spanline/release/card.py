@@ -18,6 +18,9 @@ _SCORES = {  # key of metrics/scores.json -> what the card calls it
 }
 
 
+_REAL = ("Where do I live?", "My name is Wolfgang and I live in Berlin", "Berlin")
+_INVENTED = ("When was Plumminster connected to the railway?", "Plumminster saw its first train in 1942.", "1942")
+
 _DEMONSTRATION = """
 **A demonstration**: it learned from articles that Spanline invents, and finds little in real texts. Spanline's
 README.md says how to train it on SQuAD v2.
@@ -44,7 +47,7 @@ def card(facts: Facts) -> str:
     front = front_matter(
         facts.dataset, _dataset_name(facts), facts.checkpoint, facts.scores["answers"], facts.encoder_licence
     )
-    parts = [front, _title(facts), _use(), _scores(facts), _data(facts), _parameters(facts)]
+    parts = [front, _title(facts), _use(facts), _scores(facts), _data(facts), _parameters(facts)]
     return "\n".join([*parts, _limits(facts), _licences(facts), _reproduce(facts)])
 
 
@@ -63,15 +66,17 @@ The encoder {checkpoint["name"]}{revision} ({config["model_type"]}{", " + size i
 {_DEMONSTRATION if is_demonstration(facts.dataset, facts.trained) else ""}"""
 
 
-def _use() -> str:
-    return """## Use it
+def _use(facts: Facts) -> str:
+    question, context, answer = _INVENTED if is_demonstration(facts.dataset, facts.trained) else _REAL
+    return f"""## Use it
 
 ```python
 from spanline.ask import load
 
 qa = load("FOLDER")  # the folder with these files
-qa(question="Where do I live?", context="My name is Wolfgang and I live in Berlin")
-qa(question="Where do I live?", context="My name is Wolfgang and I live in Berlin", threshold="calibrated")
+question, context = "{question}", "{context}"
+qa(question=question, context=context)["answer"]  # {answer}
+qa(question=question, context=context, threshold="calibrated")["answer"]  # {answer}
 ```
 
 The second call answers as the scores below were taken. `transformers.AutoModelForQuestionAnswering` loads the same
