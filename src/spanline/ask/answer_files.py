@@ -22,7 +22,7 @@ from spanline.dataset import splits
 from spanline.featurize import run as featurize
 from spanline.featurize.params import FeaturizeParams
 from spanline.model import device, span_model
-from spanline.model_folder import CONFIG, TOKENIZER, WEIGHTS
+from spanline.model_folder import CONFIG, MANIFEST, TOKENIZER, WEIGHTS, check_manifest
 from spanline.postprocess import run as postprocess
 from spanline.predict import run as predict
 from spanline.runtime import Runtime, num_cores
@@ -94,6 +94,8 @@ def _require_inputs(task: Task) -> None:
         if not (task.model.folder / name).is_file():
             todo = "name a model's folder, or a model of the hub: --model; data/model is there after dvc repro"
             raise SpanlineError(task.model.folder / name, "there is no such file", todo)
+    if (task.model.folder / MANIFEST).is_file():  # a model that was trained here, or a release of one
+        check_manifest(task.model.folder)
 
 
 def _key(task: Task, known: Evaluated) -> str:

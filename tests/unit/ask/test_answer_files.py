@@ -6,11 +6,13 @@ That they are those of the pipeline, byte for byte, is seen in tests/pipeline/te
 from __future__ import annotations
 
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
 import pytest
 
+from spanline import model_folder
 from spanline.ask import answer_files, answering
 from spanline.ask.answer_files import Task, write_answers
 from spanline.ask.locate import Located, locate
@@ -103,3 +105,14 @@ def test_a_model_of_which_nothing_is_known(model: Path, tmp_path: Path) -> None:
 def test_a_folder_without_a_model_is_one_line(tmp_path: Path) -> None:
     with pytest.raises(SpanlineError, match=r"config\.json: there is no such file; name a model's folder"):
         write_answers(task(TINY, Located(tmp_path / "none", None), tmp_path), tmp_path / "out")
+
+
+def test_a_model_that_was_changed_by_hand_is_refused(model: Path, tmp_path: Path) -> None:
+    changed = shutil.copytree(model, tmp_path / "model")
+    model_folder.write_manifest(changed)
+    weights = bytearray((changed / model_folder.WEIGHTS).read_bytes())
+    weights[-1] ^= 1
+    (changed / model_folder.WEIGHTS).write_bytes(weights)
+    with pytest.raises(SpanlineError, match="is not the one that was trained"):
+        write_answers(task(TINY, changed, tmp_path), tmp_path / "answers")
+    assert not (tmp_path / "answers").exists()
