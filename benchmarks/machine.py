@@ -83,7 +83,7 @@ def measure(command: Sequence[str]) -> Usage:
         with subprocess.Popen(command, cwd=ROOT, stdout=said, stderr=said) as process:
             peak = 0
             while process.poll() is None:
-                peak = max(peak, _memory(process.pid))
+                peak = max(peak, memory(process.pid))
                 time.sleep(SAMPLE_EVERY_S)
         seconds = time.perf_counter() - started
         said.seek(0)
@@ -92,7 +92,7 @@ def measure(command: Sequence[str]) -> Usage:
     return Usage(seconds, peak)
 
 
-def _memory(pid: int) -> int:
+def memory(pid: int) -> int:
     """Bytes of a process and its descendants, pages that several share counted once (Linux)."""
     try:
         rollup = Path(f"/proc/{pid}/smaps_rollup").read_text()
@@ -100,7 +100,7 @@ def _memory(pid: int) -> int:
     except OSError:  # it has just ended
         return 0
     own = next(int(line.split()[1]) * 1024 for line in rollup.splitlines() if line.startswith("Pss:"))
-    return own + sum(_memory(int(child)) for child in children)
+    return own + sum(memory(int(child)) for child in children)
 
 
 def table(rows: Sequence[Sequence[str]]) -> str:
