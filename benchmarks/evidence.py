@@ -4,8 +4,8 @@ Usage: python -m benchmarks.evidence results/NAME [--project CLONE] [what dvc re
 
 In the folder, afterwards: params.yaml (what differs from the last commit's), stages.csv, run.json (machine, versions,
 commit, checksums of the outputs) and the run's small files: scores, curves, slices. A run that was stopped goes on by
-the same command. stages.csv adds up what a stage took over its runs, and has its highest peak; a stage that did not run now
-keeps the row that it had.
+the same command. stages.csv adds up what a stage took over its runs, and has its highest peak; a stage that did not run
+now keeps the row that it had.
 """
 
 from __future__ import annotations
