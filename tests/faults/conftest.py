@@ -11,21 +11,30 @@ import sys
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass
 from pathlib import Path
+from typing import Any
 
 import pytest
 
+from spanline.common.files import sha256
 from tests.faults.damage import files_of
-from tests.make import predicting, project, training
-from tests.paths import ROOT
+from tests.make import predicting, project, reported, training, yaml_text
+from tests.make.encoder import make_encoder
+from tests.make.foreign import tiny_again
+from tests.paths import ROOT, TINY
 
 TIMEOUT_S = 600  # of one stage, on a machine however busy
 CHEAP = "--squad squad.parquet --features features --logits logits"
 COMMANDS = {
+    "download": "--out out",
+    "checkpoint": "--out out",
     "featurize": "--squad squad.parquet --tokenizer tokenizer.json --config config.json --out out",
     "calibrate": f"{CHEAP} --out out.json",
     "postprocess": f"{CHEAP} --calibration calibration.json --out out",
     "train": training.COMMAND,
     "predict": predicting.COMMAND,
+    "score": "--squad data/squad/validation.parquet --answers data/answers --out out/validation.json"
+    " --scores out/scores.json --slices out/slices.csv --plots out/plots",
+    "report": reported.OPTIONS,
 }
 
 
@@ -107,7 +116,45 @@ def _predict(folder: Path) -> None:
     predicting.make_project(folder)
 
 
-MAKERS: dict[str, Callable[[Path], None]] = {"train": _train, "predict": _predict}
+def _download(folder: Path) -> None:
+    """Files of our own, one of which becomes train and calibration."""
+    folder.mkdir()
+    shutil.copy(TINY, folder / "validation.json")
+    tiny_again(folder).rename(folder / "train.json")
+    pins = {
+        name: {"path": f"{name}.json", "sha256": sha256(folder / f"{name}.json")} for name in ("train", "validation")
+    }
+    _write_params(folder, "download", source="files", calibration_fraction=0.3, files=pins)
+
+
+def _checkpoint(folder: Path) -> None:
+    encoder = make_encoder(folder / "encoder")
+    pins = {path.name: sha256(path) for path in sorted(encoder.iterdir())}
+    _write_params(folder, "checkpoint", source="path", path={"folder": "encoder", "sha256": pins})
+
+
+def _write_params(folder: Path, section: str, **changes: Any) -> None:
+    """The repository's params.yaml with these changes in one section, blocks of it included."""
+    content = yaml_text.load((ROOT / "params.yaml").read_text(encoding="utf-8"))
+    for key, value in changes.items():
+        content[section][key] = {**content[section][key], **value} if isinstance(value, dict) else value
+    (folder / "params.yaml").write_text(yaml_text.dump(content), encoding="utf-8")
+
+
+def _scored(folder: Path) -> None:
+    """All that report reads; score reads a part of it."""
+    folder.mkdir()
+    reported.make_run(folder)
+
+
+MAKERS: dict[str, Callable[[Path], None]] = {
+    "download": _download,
+    "checkpoint": _checkpoint,
+    "train": _train,
+    "predict": _predict,
+    "score": _scored,
+    "report": _scored,
+}
 
 
 @pytest.fixture(scope="session")

@@ -71,7 +71,7 @@ def test_kills_of_a_cheap_stage(stage_of: StageOf, tmp_path: Path) -> None:
 @pytest.mark.parametrize("name", COMMANDS)
 def test_kills(stage_of: StageOf, tmp_path: Path, name: str) -> None:
     """Half of all are train's and predict's, which resume."""
-    count = KILLS // 4 if name in ("train", "predict") else KILLS // 6
+    count = KILLS // 4 if name in ("train", "predict") else KILLS // (2 * (len(COMMANDS) - 2)) + 1
     hit = kills(stage_of(name), tmp_path / "project", count, random.Random(f"{SEED} {name}"))
     sys.stdout.write(f"{name}: {count} signals, {hit} before the stage had ended\n")
     assert hit > 0

@@ -207,7 +207,10 @@ def _heed_ctrl_c() -> None:
 
 @pytest.mark.parametrize(
     ("how", "code", "left"),
-    [(signal.SIGKILL, -signal.SIGKILL, {"params.yaml", ".squad.partial"}), (signal.SIGINT, 130, {"params.yaml"})],
+    [
+        (signal.SIGKILL, -signal.SIGKILL, {"params.yaml", ".squad.partial", ".squad.lock"}),
+        (signal.SIGINT, 130, {"params.yaml"}),
+    ],
     ids=["kill", "ctrl-c"],
 )
 def test_a_stopped_stage_leaves_no_folder_and_runs_again(

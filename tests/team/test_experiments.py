@@ -128,7 +128,7 @@ def test_a_queue_of_experiments_over_two_gpus_of_three(ann: Workspace, tmp_path:
     logs = {name: (ann.root / f".scratch/experiments/{name}.log").read_text() for name in ("low", "bad", "high")}
     assert "featurize.doc_stride is 90" in logs["bad"]
     for name in ("low", "high"):
-        assert ran(logs[name]) == {"postprocess", "score"}
+        assert ran(logs[name]) == {"postprocess", "score", "report"}
         assert f"code of {ann.root}/.scratch/experiments/{name}/src/spanline/score/run.py" in logs[name]
         assert not (ann.root / ".scratch/experiments" / name).exists()
     names = ann.run("dvc", "exp", "list", "--name-only").stdout.split()
@@ -147,7 +147,7 @@ def test_a_laptop_uses_what_a_gpu_made(ann: Workspace, join: Join) -> None:
     laptop = join("laptop")
     laptop.set_param("runtime.device", "cpu")
     laptop.set_param(THRESHOLD, 0.0)
-    assert laptop.repro("--pull", "--allow-missing") == {"postprocess", "score"}
+    assert laptop.repro("--pull", "--allow-missing") == {"postprocess", "score", "report"}
     assert not (laptop.root / "data/features/train").exists()
     assert not (laptop.root / "data/checkpoint").exists()
     laptop.set_param("predict.tokens_per_batch", 512)
@@ -172,7 +172,7 @@ def test_the_job_of_a_cluster_shares_its_results(ann: Workspace, join: Join, tmp
         ["bash", str(script), "threshold"], cwd=ann.root, env=environment, capture_output=True, text=True
     )
     assert done.returncode == 0, done.stdout + done.stderr
-    assert ran(done.stdout) == {"postprocess", "score"}
+    assert ran(done.stdout) == {"postprocess", "score", "report"}
     assert list((tmp_path / "node").iterdir()) == []
     bob = join("bob")
     bob.run("git", "switch", "-q", "threshold")

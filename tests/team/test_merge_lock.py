@@ -96,10 +96,10 @@ def test_a_merge_runs_once_for_the_whole_team(ann: Workspace, join: Join) -> Non
         person.run("git", "switch", "-q", mine)
         stopped = person.run("git", "merge", f"origin/{other}", check=False)
         assert stopped.returncode == 1
-        assert "both sides changed postprocess, score; nobody has run" in stopped.stdout + stopped.stderr
+        assert "both sides changed postprocess, score, report; nobody has run" in stopped.stdout + stopped.stderr
         assert "UU dvc.lock" in person.run("git", "status", "--short").stdout
         assert "<<<<" not in "".join(path.read_text() for path in (person.root / "metrics").rglob("*.*"))
-        assert person.repro("--pull") == ({"postprocess", "score"} if person is ann else set())
+        assert person.repro("--pull") == ({"postprocess", "score", "report"} if person is ann else set())
         person.run("git", "add", "dvc.lock", "metrics")
         person.run("git", "commit", "-q", "--no-edit")
         person.run("python", "-m", "tools.push")

@@ -7,6 +7,7 @@ import os
 import re
 import shutil
 import subprocess
+import sys
 from pathlib import Path
 
 import pytest
@@ -59,8 +60,11 @@ def runner(ann: Workspace, tmp_path: Path) -> Workspace:
     (programs / "gh").write_text(GH)
     (programs / "gh").chmod(0o755)
     (programs / "comments.json").write_text(json.dumps([{"id": 1, "body": "Looks good!", "edits": 0}]))
-    (tmp_path / "runner/.venv").mkdir()
-    (tmp_path / "runner/.venv/installed").touch()  # make finds an environment, that of the tests
+    python = tmp_path / "runner/.venv/bin/python"  # make finds an environment, that of the tests
+    python.parent.mkdir(parents=True)
+    python.write_text(f'#!/bin/sh\nexec "{sys.executable}" "$@"\n')
+    python.chmod(0o755)
+    (tmp_path / "runner/.venv/installed").touch()
     return Workspace(tmp_path / "runner")
 
 

@@ -95,13 +95,13 @@ def test_neither_computes_or_copies_what_the_other_has(members: tuple[Member, Me
     assert outputs(ann.root) == outputs(bob.root)
 
     bob.run("sed", "-i", "s/null_score_diff_threshold: calibrated/null_score_diff_threshold: 0.0/", "params.yaml")
-    assert bob.repro() == {"postprocess", "score"}
+    assert bob.repro() == {"postprocess", "score", "report"}
     bob.run("python", "-m", "tools.push")
     ann.run("sed", "-i", "s/null_score_diff_threshold: calibrated/null_score_diff_threshold: 0.0/", "params.yaml")
     assert ann.repro() == set()  # without a pull: the run cache is in the shared cache
     assert outputs(ann.root) == outputs(bob.root)
     ann.run("sed", "-i", "s/null_score_diff_threshold: 0.0/null_score_diff_threshold: 0.5/", "params.yaml")
-    assert ann.repro() == {"postprocess", "score"}
+    assert ann.repro() == {"postprocess", "score", "report"}
     ann.run("python", "-m", "tools.push")  # into folders that Bob made
 
 

@@ -41,7 +41,7 @@ def test_webdav(ann: Workspace, join: Join, tmp_path: Path) -> None:
         ann.run("python", "-m", "tools.push")
         assert "is up to date" in bob.run("python", "-m", "tools.check").stderr
         bob.set_param("postprocess.null_score_diff_threshold", 0.0)
-        assert bob.repro("--pull", "--allow-missing") == {"postprocess", "score"}
+        assert bob.repro("--pull", "--allow-missing") == {"postprocess", "score", "report"}
         bob.run("git", "checkout", "-q", "dvc.lock", "params.yaml", "metrics")
         bob.run("dvc", "pull")
         assert outputs(bob.root) == outputs(ann.root)

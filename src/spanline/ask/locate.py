@@ -18,6 +18,7 @@ from spanline.common.errors import SpanlineError
 
 _HUB_NAME = re.compile(r"(?P<name>[\w-][\w.-]*/[\w-][\w.-]*)(?:@(?P<revision>[\w./-]+))?", flags=re.ASCII)
 PARAMS, CALIBRATION = "params.yaml", "data/calibration.json"
+OF_PROJECT = Path("data/model")  # what `dvc repro` makes: never a name on the hub, also where it has not run yet
 
 
 @dataclass(frozen=True)
@@ -59,7 +60,7 @@ def project_of(folder: Path) -> Path | None:
 def _folder(model: str | Path) -> Path:
     folder = Path(model)
     match = _HUB_NAME.fullmatch(model) if isinstance(model, str) else None
-    if folder.exists() or match is None or folder.parent.exists():
+    if folder.exists() or match is None or folder.parent.exists() or folder == OF_PROJECT:
         return folder
     todo = "give a folder, or a name on the hub and a network that reaches it (HF_ENDPOINT names a mirror)"
     return checkpoint.from_hub(match["name"], match["revision"], (answering.ANSWERING,), todo)

@@ -54,8 +54,13 @@ def code_hashes() -> dict[str, str]:
 
 def save(folder: Path, step: int, state: Mapping[str, Any]) -> None:
     """Write the state after `step` updates; drop all but the newest KEEP."""
-    with new_file(folder / f"{step:09d}.pt") as temporary:
-        torch.save(dict(state), temporary)
+    with new_file(folder / f"{step:09d}.pt") as temporary, temporary.open("wb") as file:
+        try:
+            torch.save(dict(state), file)
+        except RuntimeError as error:  # torch's, while it closes its archive, hides what the file said: a full disk
+            if isinstance(error.__context__, OSError):
+                raise OSError(error.__context__.errno, error.__context__.strerror, str(temporary)) from None
+            raise
     for old in _points(folder)[:-KEEP]:
         old.unlink()
 
