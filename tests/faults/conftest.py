@@ -22,6 +22,7 @@ from tests.make.encoder import make_encoder
 from tests.make.foreign import tiny_again
 from tests.paths import ROOT, TINY
 
+LIVE = ("metrics/train.json", "metrics/train_history.csv", "metrics/train_epochs.csv")
 TIMEOUT_S = 600  # of one stage, on a machine however busy
 CHEAP = "--squad squad.parquet --features features --logits logits"
 COMMANDS = {
@@ -72,6 +73,8 @@ class Stage:
     def assert_whole_or_absent(self, folder: Path) -> None:
         """Nothing under its final name that is not what an undisturbed run writes."""
         for name, content in self.written(folder).items():
+            if name in LIVE and not (folder / "data/model").exists():
+                continue  # train shows its curves while it runs, and a fault leaves them where they were
             assert content == self.expected.get(name), f"{self.name}: {name} is there and not whole"
 
 
