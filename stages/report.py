@@ -15,14 +15,13 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--params", type=Path, default=Path("params.yaml"))
     parser.add_argument("--squad", type=Path, required=True, help="folder of the splits, in")
-    parser.add_argument("--checkpoint", type=Path, required=True, help="folder of the encoder, in")
     parser.add_argument("--answers", type=Path, required=True, help="folder of answers, in")
     parser.add_argument("--metrics", type=Path, required=True, help="folder of scores and histories, in")
     parser.add_argument("--out", type=Path, required=True, help="folder of the page, out")
     args = parser.parse_args()
 
     environment.require(args.params, "jinja2", "numpy")
-    facts = overview.Facts.read(args.params, SHOWN, args.squad, args.checkpoint, args.metrics)
+    facts = overview.Facts.read(args.params, SHOWN, args.squad, args.metrics)
     examples = list(splits.read(args.squad / "validation.parquet"))
     answered = questions.read_run(args.answers, "validation", examples)
 

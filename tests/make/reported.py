@@ -18,7 +18,7 @@ from tests.make.project import run_stage, tiny_examples, write_params
 from tests.make.scored import answers_at
 
 SPLITS = ("train", "calibration", "validation")
-OPTIONS = "--squad data/squad --checkpoint data/checkpoint --answers data/answers --metrics metrics --out data/report"
+OPTIONS = "--squad data/squad --answers data/answers --metrics metrics --out data/report"
 
 
 def write_answers(
@@ -79,7 +79,6 @@ def make_run(folder: Path, examples: Sequence[Example] | None = None, seed: int 
     contents = {
         "data/squad/dataset.json": dataset,
         "data/squad/statistics.json": described,
-        "data/checkpoint/checkpoint.json": {"name": "tiny-encoder", "version": "0.1"},
         "metrics/train.json": {"steps": 4, "epochs": 1.0, "features": 39, "tokens": 900, "final_loss": 1.25},
     }
     for name, content in contents.items():

@@ -149,7 +149,7 @@ def test_a_laptop_uses_what_a_gpu_made(ann: Workspace, join: Join) -> None:
     laptop.set_param(THRESHOLD, 0.0)
     assert laptop.repro("--pull", "--allow-missing") == {"postprocess", "score", "report"}
     assert not (laptop.root / "data/features/train").exists()
-    assert not (laptop.root / "data/checkpoint/model.safetensors").exists()
+    assert not (laptop.root / "data/checkpoint").exists()
     laptop.set_param("predict.tokens_per_batch", 512)
     changed = laptop.repro("--pull", "--allow-missing")
     assert {"predict@calibration", "predict@validation"} <= changed

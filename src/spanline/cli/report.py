@@ -57,7 +57,7 @@ def _facts() -> Facts:
     from spanline.report import overview
 
     data, metrics = Path("data"), Path("metrics")
-    return overview.Facts.read(Path("params.yaml"), overview.SHOWN, data / "squad", data / "checkpoint", metrics)
+    return overview.Facts.read(Path("params.yaml"), overview.SHOWN, data / "squad", metrics)
 
 
 def _commit() -> str:

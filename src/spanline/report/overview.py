@@ -39,15 +39,14 @@ class Facts:
     params: Mapping[str, Any]  # sections of params.yaml
     dataset: Mapping[str, Any]  # data/squad/dataset.json
     statistics: Mapping[str, Any]  # data/squad/statistics.json
-    checkpoint: Mapping[str, Any]  # data/checkpoint/checkpoint.json
     trained: Mapping[str, Any]  # metrics/train.json
     scores: Mapping[str, Any]  # metrics/scores.json
     scores_md5: str  # of that file, as dvc.lock has it
     tables: Mapping[str, Sequence[Row]]  # path -> rows, of every CSV file that is drawn
 
     @staticmethod
-    def read(params: Path, shown: Collection[str], squad: Path, checkpoint: Path, metrics: Path) -> Facts:
-        """From these sections of params.yaml and the folders data/squad, data/checkpoint and metrics."""
+    def read(params: Path, shown: Collection[str], squad: Path, metrics: Path) -> Facts:
+        """From these sections of params.yaml and the folders data/squad and metrics."""
 
         def content(path: Path) -> Any:
             return read_json(path, "run the stage that makes it: dvc repro")
@@ -60,12 +59,23 @@ class Facts:
             params=sections,
             dataset=content(squad / "dataset.json"),
             statistics=content(squad / "statistics.json"),
-            checkpoint=content(checkpoint / "checkpoint.json"),
             trained=content(metrics / "train.json"),
             scores=content(scores),
             scores_md5=hashlib.md5(scores.read_bytes(), usedforsecurity=False).hexdigest(),
             tables={figure.file: _rows(metrics / figure.file.removeprefix("metrics/")) for figure in FIGURES},
         )
+
+
+def encoder(params: Mapping[str, Any]) -> tuple[str, str]:
+    """Name and revision (or "") of the encoder, by section `checkpoint`. Not from data/checkpoint: a colleague who has
+    one file of that folder only, for the page, has a changed folder in DVC's eyes, and would train anew."""
+    section = params.get("checkpoint")
+    if section is None:
+        return "", ""
+    source = section[section["source"]]
+    if section["source"] == "package":
+        return source["distribution"], source["version"]
+    return (source["name"], source["revision"]) if section["source"] == "hub" else (Path(source["folder"]).name, "")
 
 
 def _rows(path: Path) -> list[Row]:

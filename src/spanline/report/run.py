@@ -100,13 +100,14 @@ def _flips(examples: Sequence[Example], runs: Sequence[Run]) -> list[Flip]:
 def _facts(facts: Facts) -> dict[str, Any]:
     """What the template shows of a pipeline's run."""
     drawn = [(figure, figures.draw(figure, facts.tables.get(figure.file, ()))) for figure in figures.FIGURES]
+    encoder, revision = overview.encoder(facts.params)
     return {
         "dataset": overview.dataset_name(facts.dataset),
         "splits": {split: {**facts.dataset["splits"][split], **facts.statistics[split]} for split in _SPLITS},
         "shared": facts.dataset["shared"],
         "words": list(dict.fromkeys(word for split in _SPLITS for word in facts.statistics[split]["question_words"])),
-        "encoder": facts.checkpoint["name"],
-        "revision": facts.checkpoint.get("revision") or facts.checkpoint.get("version", ""),
+        "encoder": encoder,
+        "revision": revision,
         "trained": facts.trained,
         "differences": overview.differences(facts.params),
         "scores": facts.scores,

@@ -164,9 +164,9 @@ def test_the_version_is_that_of_the_package() -> None:
         (["-q", "Who?"], b"\xff", "stdin: not UTF-8 at byte 0"),
         (["-q", "Who?", "-f", "nowhere.txt"], "", "nowhere.txt: there is no such file; check the path: it counts"),
         (
-            ["-q", "Who?", "-f", ROOT / "src"],
+            ["-q", "Who?", "-f", ROOT / "stages"],
             "",
-            "src: is a folder without files that end in .txt or .md; give a text file",
+            "stages: is a folder without files that end in .txt or .md; give a text file",
         ),
         (["--jsonl", "nowhere.jsonl"], "", "nowhere.jsonl: there is no such file; check"),
         (["--jsonl", "."], "", ".: is a folder; give a file"),

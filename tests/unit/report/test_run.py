@@ -24,9 +24,7 @@ def project(tmp_path_factory: pytest.TempPathFactory) -> Path:
 
 def facts_of(project: Path) -> Facts:
     shown = ("featurize", "train", "postprocess")
-    return Facts.read(
-        project / "params.yaml", shown, project / "data/squad", project / "data/checkpoint", project / "metrics"
-    )
+    return Facts.read(project / "params.yaml", shown, project / "data/squad", project / "metrics")
 
 
 def page_of(project: Path, verdict: str = "") -> str:
