@@ -14,6 +14,7 @@ from spanline.dataset.records import Example, GoldAnswer
 from spanline.report import questions, run
 from spanline.report.questions import KINDS, Run
 from spanline.slicing.kinds import question_word
+from tests.browser.waiting import wait_until
 from tests.make.project import tiny_examples
 from tests.make.reported import write_answers
 
@@ -132,12 +133,12 @@ def test_keys_go_through_the_questions(tiny: tuple[Path, Run], visit: Visit) -> 
         page.keyboard.press(key)
         assert page.locator(".detail h2").text_content() == errors[expected].question
     page.keyboard.press("/")
-    page.wait_for_function("document.activeElement.name === 'text'")
+    wait_until(page, "document.activeElement.name === 'text'")
     page.keyboard.type("zzzz")
     page.wait_for_selector(".list .none")
     page.keyboard.press("Escape")
     page.keyboard.press("x")
-    page.wait_for_function("document.querySelectorAll('.row').length > 0")
+    wait_until(page, "document.querySelectorAll('.row').length > 0")
     page.keyboard.press("?")
     assert page.locator("dialog").is_visible()
 
@@ -149,7 +150,7 @@ def test_nothing_of_a_data_set_runs_and_all_of_it_is_shown(tmp_path: Path, visit
     assert page.locator(".row .asked").all_text_contents() == [e.question for e in examples]
     for example in examples:
         page.goto(f"{path.as_uri()}{part(kind='all', id=example.id)}")
-        page.wait_for_function("id => document.querySelector('.bar .permalink')?.textContent === id", arg=example.id)
+        wait_until(page, "id => document.querySelector('.bar .permalink')?.textContent === id", arg=example.id)
         assert page.locator(".detail h2").text_content() == example.question
         assert page.locator(".context").text_content() == example.context
         assert page.locator(".title").text_content() == example.title

@@ -10,6 +10,7 @@ import pytest
 
 from spanline.download import formats
 from spanline.report import questions, run
+from tests.browser.waiting import wait_until
 from tests.make.reported import write_answers
 
 pytestmark = pytest.mark.slow
@@ -35,6 +36,6 @@ def test_all_questions_of_dev_in_two_and_a_half_megabytes(
         .endswith(" F1 of 16 questions (label: asked again, with contradicting labels)")
     )
     page.goto(f"{(tmp_path / 'index.html').as_uri()}#questions?kind=all")
-    page.wait_for_function("document.querySelector('#summary span').textContent.includes('11,873')")
+    wait_until(page, "document.querySelector('#summary span').textContent.includes('11,873')")
     shown = page.locator("#summary span").text_content()
     assert shown == f"{totals['exact']:.1f} exact, {totals['f1']:.1f} F1 of 11,873 questions"

@@ -38,7 +38,7 @@ FILES: dict[str, set[str]] = {
     "data/checkpoint/tokenizer.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/config.json": {"checkpoint", "train"} | FEATURIZE,
     "data/checkpoint/model.safetensors": {"checkpoint", "train"},
-    "data/checkpoint/checkpoint.json": {"checkpoint", "train", "report"},
+    "data/checkpoint/checkpoint.json": {"checkpoint", "train"},
     "data/features/train/*": {"featurize@train", "train"},
     "data/features/calibration/*": {"featurize@calibration", "train", "predict@calibration", "calibrate"},
     "data/features/validation/*": {"featurize@validation", "predict@validation", "postprocess"},

@@ -1,0 +1,17 @@
+"""Waiting for a page that lets no text run as code, as ours does: Playwright's own `wait_for_function` looks the second
+time by `eval` inside of the page, which the page's policy refuses."""
+
+from __future__ import annotations
+
+import time
+from typing import Any
+
+TIMEOUT_S = 30
+
+
+def wait_until(page: Any, expression: str, arg: Any = None) -> None:
+    """Until the JavaScript `expression`, or the function of `arg` that it is, is true."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while not page.evaluate(expression, arg):
+        assert time.monotonic() < deadline, f"never true: {expression}"
+        page.wait_for_timeout(20)
