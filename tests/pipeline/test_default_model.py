@@ -38,7 +38,9 @@ def _is_default_model() -> bool:
 
 
 def blocks(document: str, kind: str) -> list[str]:
-    return re.findall(rf"^```{kind}\n(.*?)^```", document, flags=re.MULTILINE | re.DOTALL)
+    """The fenced blocks of this kind; all are taken in turn, so that no end is held for a beginning."""
+    found = re.findall(r"^```(\w*)\n(.*?)^```$", document, flags=re.MULTILINE | re.DOTALL)
+    return [block for name, block in found if name == kind]
 
 
 @pytest.mark.parametrize("name", ["README.md", "docs/ASK.md"])
