@@ -32,7 +32,9 @@ def project(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
 
 def _is_default_model() -> bool:
     """Whether data/model has the bytes that dvc.lock names, by DVC's own word."""
-    status = subprocess.run(["dvc", "status", "train", "--json"], cwd=ROOT, capture_output=True, text=True)
+    status = subprocess.run(
+        [sys.executable, "-m", "dvc", "status", "train", "--json"], cwd=ROOT, capture_output=True, text=True
+    )
     changes = json.loads(status.stdout).get("train", []) if status.returncode == 0 else [{"changed outs": {}}]
     return not any("changed outs" in change for change in changes)
 
