@@ -10,6 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from ruamel.yaml import YAML
+from ruamel.yaml.representer import RoundTripRepresenter
 
 from spanline.common import console
 from spanline.common.errors import SpanlineError
@@ -42,12 +43,21 @@ def apply(preset_path: Path, params_path: Path) -> list[str]:
     return changes
 
 
+class _NullInFull(RoundTripRepresenter):
+    """Writes null as `null`. A class of its own: what is added to the library's class holds for the whole process."""
+
+
+_NullInFull.add_representer(
+    type(None), lambda representer, _: representer.represent_scalar("tag:yaml.org,2002:null", "null")
+)
+
+
 def _yaml() -> YAML:
     """A reader and writer that leaves every line as it was that a preset does not change."""
     yaml = YAML()
     yaml.preserve_quotes = True
     yaml.width = 1000
-    yaml.representer.add_representer(type(None), lambda r, _: r.represent_scalar("tag:yaml.org,2002:null", "null"))
+    yaml.Representer = _NullInFull
     return yaml
 
 

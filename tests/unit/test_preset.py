@@ -2,10 +2,12 @@
 
 from __future__ import annotations
 
+import io
 import sys
 from pathlib import Path
 
 import pytest
+from ruamel.yaml import YAML
 
 from spanline import preset
 from spanline.common.errors import SpanlineError
@@ -56,6 +58,13 @@ def test_an_empty_mapping_takes_any_keys(params: Path) -> None:
 def test_the_same_values_change_nothing(params: Path) -> None:
     assert apply(params, "train:\n  epochs: 2.0\n  name: quoted\n") == []
     assert params.read_text(encoding="utf-8") == PARAMS
+
+
+def test_other_writers_of_yaml_in_this_process_stay_as_they_were(params: Path) -> None:
+    apply(params, "train: {epochs: 3.0}\n")
+    text = io.StringIO()
+    YAML().dump({"limit": None}, text)
+    assert text.getvalue() == "limit:\n"
 
 
 def test_applied_twice_is_applied_once(params: Path) -> None:
