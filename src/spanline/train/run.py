@@ -18,7 +18,7 @@ from spanline.storage import features
 from spanline.storage.features import Features
 from spanline.storage.ragged import Array
 from spanline.storage.shards import Manifest
-from spanline.train import loop
+from spanline.train import attention, loop
 from spanline.train.live import NOBODY, Live
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
@@ -90,7 +90,7 @@ def fit(
         what = "is 'best', but there is no calibration split (download.calibration_fraction is 0)"
         raise SpanlineError("params.yaml", f"train.keep {what}", "set it to last")
     plan = Plan(data.lengths, p)
-    state = new_state(_prepared(model, p).to(device), p, plan.total_steps, device)
+    state = new_state(_prepared(model, p, device), p, plan.total_steps, device)
     saved = group.share(resume.load(points) if group.is_first else None)
     if saved is not None:
         state.restore(saved, device)
@@ -110,9 +110,11 @@ def fit(
     return Report(result(state, plan), history(state, plan), state.epochs, clock.timings())
 
 
-def _prepared(model: SpanModel, p: TrainParams) -> SpanModel:
+def _prepared(model: SpanModel, p: TrainParams, device: torch.device) -> SpanModel:
     if p.gradient_checkpointing:
         model.encoder.gradient_checkpointing_enable(gradient_checkpointing_kwargs={"use_reentrant": False})
     if p.compile:
         model.encoder.compile(dynamic=True)  # lengths differ from batch to batch
-    return model
+    elif device.type == "cpu" and p.precision == "bfloat16":
+        attention.use(model.encoder)
+    return model.to(device)

@@ -14,7 +14,7 @@ from spanline.common.errors import SpanlineError
 from spanline.model import batches, span_model
 from spanline.model.distributed import ALONE
 from spanline.storage import features
-from spanline.train import loop
+from spanline.train import attention, loop
 from spanline.train.run import fit, kept_head, read_features
 from tests.make.checkpoint import make_stock
 from tests.make.features import VOCABULARY, make_features, write_features
@@ -98,14 +98,26 @@ def test_the_best_of_no_calibration_is_one_line(checkpoint: Path, tmp_path: Path
     assert str(caught.value) == f"params.yaml: {what}; set it to last"
 
 
-def test_gradient_checkpointing_changes_no_result(checkpoint: Path, tmp_path: Path) -> None:
+@pytest.mark.parametrize(("precision", "dropout"), [("float32", 0.1), ("bfloat16", 0.0), ("bfloat16", 0.1)])
+def test_gradient_checkpointing_changes_no_result(
+    precision: str, dropout: float, checkpoint: Path, tmp_path: Path
+) -> None:
     """Dropout included: what is computed again draws the same masks."""
-    data = make_features(lengths(10))
+    data, same = make_features(lengths(10)), {"precision": precision, "dropout": dropout}
     kept, again = (
-        train(checkpoint, data, params(gradient_checkpointing=value), tmp_path / str(value)) for value in (False, True)
+        train(checkpoint, data, params(gradient_checkpointing=value, **same), tmp_path / str(value))
+        for value in (False, True)
     )
     assert weights(kept[0]) == weights(again[0])
     assert kept[1].history == again[1].history
+
+
+@pytest.mark.parametrize(("precision", "expected"), [("float32", "sdpa"), ("bfloat16", attention.NAME)])
+def test_a_cpu_has_its_own_attention_for_bfloat16(
+    precision: str, expected: str, checkpoint: Path, tmp_path: Path
+) -> None:
+    spans, _ = train(checkpoint, make_features(lengths(8)), params(precision=precision), tmp_path)
+    assert spans.encoder.config._attn_implementation == expected
 
 
 @pytest.mark.slow
