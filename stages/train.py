@@ -8,8 +8,9 @@ from spanline.common import console, environment, files, params
 from spanline.model import device, distributed, resume, span_model
 from spanline.runtime import Runtime
 from spanline.storage import features
-from spanline.train import live, report, run
+from spanline.train import report, run
 from spanline.train.params import TrainParams
+from spanline.train.watching import live, trackers
 
 SECTION, PARAMS = "train", TrainParams
 
@@ -31,7 +32,7 @@ def main() -> None:
     environment.require(args.params, "torch", "transformers")
     p = params.load(args.params, SECTION, PARAMS)
     runtime = params.load(args.params, "runtime", Runtime)
-    live.refuse_missing(runtime.trackers)
+    trackers.refuse_missing(runtime.trackers)
 
     manifest = features.manifest(args.features)
     where = device.prepare(runtime.device, p.num_threads, p.precision, p.deterministic, p.instructions)

@@ -29,11 +29,11 @@ from spanline.model.distributed import Group
 from spanline.model.span_model import span_loss
 from spanline.storage.features import Features
 from spanline.train.epoch_scores import evaluate
-from spanline.train.live import Live
 from spanline.train.optimizer import set_learning_rate
 from spanline.train.plan import Plan, Step
 from spanline.train.report import Clock
 from spanline.train.state import Saver, State
+from spanline.train.watching.live import Live
 
 
 @dataclass(frozen=True)

@@ -19,11 +19,11 @@ from spanline.storage.features import Features
 from spanline.storage.ragged import Array
 from spanline.storage.shards import Manifest
 from spanline.train import attention, loop
-from spanline.train.live import NOBODY, Live
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
 from spanline.train.report import Clock, Report, history, result
 from spanline.train.state import Saver, new_state
+from spanline.train.watching.live import NOBODY, Live
 
 
 def kept_head(p: TrainParams, weights: Path) -> str | None:

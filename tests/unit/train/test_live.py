@@ -17,10 +17,11 @@ from spanline.common.errors import SpanlineError
 from spanline.model import resume, span_model
 from spanline.model.distributed import ALONE
 from spanline.runtime import Runtime
-from spanline.train import live
-from spanline.train.live import Curves, Live, Row, Tracker, Watcher
 from spanline.train.report import Report
 from spanline.train.run import fit
+from spanline.train.watching import live, trackers
+from spanline.train.watching.live import Curves, Live, Watcher
+from spanline.train.watching.trackers import Row, Tracker
 from tests.make.features import make_features
 from tests.make.fitting import ALWAYS_SAVING, CPU, QUIET, lengths, params
 from tests.make.training import RUNTIME
@@ -157,7 +158,7 @@ def test_a_tracker_gets_each_row_once_in_the_order_of_steps(checkpoint: Path, tm
 def test_watchers_are_closed_also_when_training_fails(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     ended: list[str] = []
     tracker = Tracker("wandb", lambda step, numbers: None, lambda: ended.append("wandb"))
-    monkeypatch.setattr(live, "_start", lambda *_: tracker)
+    monkeypatch.setattr(trackers, "start", lambda *_: tracker)
     with pytest.raises(Killed), live.watched(None, ["wandb", "wandb"], 0.0, tmp_path, "key", params()):
         raise Killed
     assert ended == ["wandb"]
@@ -165,14 +166,14 @@ def test_watchers_are_closed_also_when_training_fails(tmp_path: Path, monkeypatc
 
 def test_a_tracker_that_is_not_installed_is_one_line(monkeypatch: pytest.MonkeyPatch) -> None:
     def absent(name: str) -> str:
-        raise live.PackageNotFoundError(name)
+        raise trackers.PackageNotFoundError(name)
 
-    monkeypatch.setattr(live, "version", absent)
+    monkeypatch.setattr(trackers, "version", absent)
     with pytest.raises(SpanlineError) as caught:
-        live.refuse_missing(["tensorboard"])
+        trackers.refuse_missing(["tensorboard"])
     expected = "params.yaml: 'runtime.trackers' has tensorboard, which is not installed; "
     assert str(caught.value) == expected + "pip install tensorboard, or take it out of the list"
-    live.refuse_missing([])
+    trackers.refuse_missing([])
 
 
 def test_an_unknown_tracker_is_one_line() -> None:
@@ -186,7 +187,7 @@ def test_a_tracker_that_does_not_start_is_one_line(tmp_path: Path, monkeypatch: 
     def refuse(*_: Any) -> Tracker:
         raise RuntimeError("no key\nhere")
 
-    monkeypatch.setattr(live, "_wandb", refuse)
+    monkeypatch.setattr(trackers, "_wandb", refuse)
     expected = pytest.raises(SpanlineError, match=r"wandb does not start \(no key\); mend that .*WANDB_MODE=offline$")
     with expected, live.watched(None, ["wandb"], 0.0, tmp_path, "key", params()):
         pass
