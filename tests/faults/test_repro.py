@@ -6,6 +6,7 @@ a run that nothing disturbed. SPANLINE_REPRO_KILLS kills (6 by default); moments
 
 from __future__ import annotations
 
+import contextlib
 import os
 import random
 import signal
@@ -14,6 +15,7 @@ import sys
 import time
 from collections.abc import Callable
 from pathlib import Path
+from typing import Any
 
 import pytest
 
@@ -23,6 +25,7 @@ from tests.pipeline.workspace import Workspace, clone
 
 SEED = int(os.environ.get("SPANLINE_FAULTS_SEED", "17"))
 KILLS = int(os.environ.get("SPANLINE_REPRO_KILLS", "6"))
+QUIET: Any = {"stdout": subprocess.DEVNULL, "stderr": subprocess.DEVNULL}
 RESTORE = (sys.executable, "-m", "tools.restore_lock")
 
 
@@ -72,9 +75,8 @@ def disturb(workspace: Workspace, after_s: float, way: str) -> bool:
         ["dvc", "repro"],
         cwd=workspace.root,
         env=workspace.environment(),
-        stdout=subprocess.DEVNULL,
-        stderr=subprocess.DEVNULL,
         start_new_session=True,
+        **QUIET,
     )
     try:
         process.wait(after_s)
@@ -107,3 +109,43 @@ def test_kills_of_repro(tmp_path: Path, tiny_encoder: Path) -> None:
     assert (workspace.root / "dvc.lock").read_text() == (undisturbed.root / "dvc.lock").read_text()
     assert workspace.repro() == set()
     sys.stdout.write(f"dvc repro: {KILLS} kills, {hit} before its end\n")
+
+
+@pytest.mark.slow
+@pytest.mark.parametrize("name", ["train", "predict"])
+def test_a_stage_that_lost_its_dvc_is_named_to_the_next(name: str, tmp_path: Path, tiny_encoder: Path) -> None:
+    workspace = clone(tmp_path / "repository", tiny_encoder)
+    first = subprocess.Popen(
+        ["dvc", "repro"], cwd=workspace.root, env=workspace.environment(), start_new_session=True, **QUIET
+    )
+    orphan = stage_at_work(workspace, first, name)
+    os.kill(orphan, signal.SIGSTOP)  # so that it is still at work when the next comes
+    first.kill()
+    first.wait(TIMEOUT_S)
+    try:
+        second = workspace.run("dvc", "repro", check=False)
+        assert second.returncode != 0
+        said = second.stdout + second.stderr
+        assert f"process {orphan} (python -m stages.{name} " in said
+        assert f"is at work on it; wait until it is done, or end it: kill {orphan}" in said
+    finally:
+        os.kill(orphan, signal.SIGTERM)
+        os.kill(orphan, signal.SIGCONT)
+    wait_for_group(first.pid)
+
+    undisturbed = clone(tmp_path / "undisturbed" / "repository", tiny_encoder)
+    undisturbed.repro()
+    workspace.repro()
+    assert outputs(workspace) == outputs(undisturbed)
+
+
+def stage_at_work(workspace: Workspace, repro: subprocess.Popen[bytes], name: str) -> int:
+    """The process id of the stage, once it holds the lock of its resume points."""
+    deadline = time.monotonic() + TIMEOUT_S
+    while time.monotonic() < deadline:
+        assert repro.poll() is None, f"dvc repro ended before {name} was seen"
+        for lock in workspace.root.glob(f".scratch/{name}/*/lock"):
+            with contextlib.suppress(OSError, ValueError):
+                return int(lock.read_text().split()[0])
+        time.sleep(0.001)
+    raise AssertionError(f"{name} does not start")
