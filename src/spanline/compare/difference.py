@@ -85,6 +85,7 @@ class Comparison:
     flips: Flips | None  # None: a side has several runs
     slices: list[Slice]
     outcome: Outcome
+    changes: list[str] | None = None  # of parameters and code; None: files, or sets of runs
 
     @property
     def of_metric(self) -> Difference:

@@ -5,12 +5,13 @@ from __future__ import annotations
 from collections.abc import Sequence
 from dataclasses import asdict
 
-from spanline.common.files import to_json
+from spanline.common.files import shortened, to_json
 from spanline.compare.difference import KEYS, SIGNIFICANT, Comparison, Difference, Slice
 from spanline.compare.verdict import verdict
 from spanline.statistics.clusters import MIN_CLUSTERS
 
 MARK = "<!-- spanline compare -->"  # first line of the Markdown: by it a later run finds its comment
+WIDTH_OF_CHANGES = 105  # characters; --json has them all
 SHOWN = 5  # slices, unless all are asked for
 HEADER = ("", "A", "B", "B - A", "on these questions and articles", "on new articles like these", "p", "detectable")
 
@@ -18,7 +19,7 @@ HEADER = ("", "A", "B", "B - A", "on these questions and articles", "on new arti
 def text(found: Comparison, names: tuple[str, str], all_slices: bool) -> str:
     """Aligned tables of at most 120 columns, and the verdict last."""
     lines = [f"A  {_side(names[0], found.runs[0])}", f"B  {_side(names[1], found.runs[1])}"]
-    lines += [_counts(found), ""]
+    lines += [*_changes(found), _counts(found), ""]
     lines += aligned([HEADER, *(_row(key, getattr(found, key)) for key in KEYS)])
     lines += ["", *_run_deviations(found), *_flips(found), _slices_line(found)]
     if rows := _shown(found.slices, all_slices):
@@ -31,6 +32,7 @@ def markdown(found: Comparison, names: tuple[str, str], all_slices: bool) -> str
     sentence, _, remark = verdict(found).partition("\n")
     lines = [MARK, f"**{sentence}** {remark}".rstrip(), ""]
     lines += [f"A: `{names[0]}` B: `{names[1]}` ({_counts(found)})", ""]
+    lines += [line for change in _changes(found) for line in (change, "")]
     lines += _piped([HEADER, *(_row(key, getattr(found, key)) for key in KEYS)])
     lines += ["", *_run_deviations(found), *_flips(found), "", "<details><summary>Slices</summary>", ""]
     lines += [
@@ -48,6 +50,21 @@ def json(found: Comparison, names: tuple[str, str]) -> str:
 
 def _side(name: str, runs: int) -> str:
     return name if runs == 1 else f"{name} ({runs} runs)"
+
+
+def _changes(found: Comparison) -> list[str]:
+    """As many as one line holds, the first one cut if need be."""
+    if not found.changes:
+        return []
+    first, *others = found.changes
+    line = f"B has {shortened(first, WIDTH_OF_CHANGES - 10)}"
+    shown = 1
+    for change in others:
+        if len(line) + len(change) > WIDTH_OF_CHANGES:
+            break
+        line, shown = f"{line}; {change}", shown + 1
+    more = len(found.changes) - shown
+    return [f"{line}; {more:,} more" if more else line]
 
 
 def _counts(found: Comparison) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Protocol
 
@@ -10,6 +11,7 @@ import numpy as np
 
 from spanline.common.errors import SpanlineError
 from spanline.compare import difference
+from spanline.compare.changes import changes
 from spanline.compare.difference import Chance, Comparison, Metric
 from spanline.compare.runs import Run, Side, features_of, read_examples, read_side
 from spanline.dataset.records import Example
@@ -52,7 +54,15 @@ def of_sides(examples: Sequence[Example], sides: Sequence[Side], metric: Metric,
     if len(runs_a) == len(runs_b) == 1:
         num_same = sum(runs_a[0].predictions[e.id] == runs_b[0].predictions[e.id] for e in examples)
     article_Q = numbered([example.title for example in examples])
-    return difference.compare(a, b, article_Q, members(examples, features_of(sides)), num_same, metric, chance)
+    found = difference.compare(a, b, article_Q, members(examples, features_of(sides)), num_same, metric, chance)
+    return replace(found, changes=_changes(runs_a, runs_b))
+
+
+def _changes(a: Sequence[Run], b: Sequence[Run]) -> list[str] | None:
+    """What two revisions differ in; None for files, which do not say, and for sets of runs."""
+    if len(a) != 1 or len(b) != 1 or a[0].revision is None or b[0].revision is None:
+        return None
+    return changes(a[0].revision.lock, b[0].revision.lock)
 
 
 def scores_of(examples: Sequence[Example], runs: Sequence[Run]) -> list[Floats]:

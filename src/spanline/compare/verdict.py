@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from spanline.compare.changes import is_seed_alone
 from spanline.compare.difference import Comparison, Difference
 from spanline.statistics.clusters import MIN_CLUSTERS
 
@@ -12,7 +13,7 @@ def verdict(found: Comparison) -> str:
     if found.outcome == "same":
         return f"The same: all {chosen.questions:,} questions score alike in A and B; the difference is exactly 0."
     sentence = {"better": _shown, "worse": _shown, "not shown": _not_shown, "too few articles": _too_few}[found.outcome]
-    return f"{sentence(chosen, metric)}\n{_runs(found.runs)}"
+    return f"{sentence(chosen, metric)}\n{_runs(found)}"
 
 
 def _shown(found: Difference, metric: str) -> str:
@@ -42,7 +43,11 @@ def _leaves_out_0(interval: tuple[float, float]) -> bool:
     return not interval[0] <= 0.0 <= interval[1]
 
 
-def _runs(runs: tuple[int, int]) -> str:
-    if max(runs) > 1:
-        return f"The runs' own variance ({runs[0]} against {runs[1]}) is in the intervals."
+def _runs(found: Comparison) -> str:
+    if max(found.runs) > 1:
+        return f"The runs' own variance ({found.runs[0]} against {found.runs[1]}) is in the intervals."
+    if found.changes is not None and is_seed_alone(found.changes):
+        return (
+            "Only the seed differs: that is the luck of a draw, no better way to train. Sets of seeds can tell of ways."
+        )
     return "It is about these two models: what another seed would change is not in the intervals."
