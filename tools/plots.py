@@ -92,6 +92,10 @@ def _drawn(figure: Figure) -> dict[str, Any]:
     layers = [curve, *_dots(figure)]
     if figure.diagonal:
         layers.append(_diagonal())
+    if figure.kind == "area":  # its outline tells revisions apart
+        encoding = {name: channel for name, channel in _encoding(figure).items() if name != "detail"}
+        outline = {"mark": {"type": "line", "interpolate": "step"}, "encoding": {**encoding, "strokeDash": _DASH}}
+        layers.append(outline)
     if figure.rules:
         layers += _rules(figure)
     if figure.by:
@@ -106,7 +110,7 @@ def _drawn(figure: Figure) -> dict[str, Any]:
 
 def _mark(figure: Figure) -> dict[str, Any]:
     if figure.kind == "area":
-        return {"type": "area", "interpolate": "step", "opacity": 0.35, "line": True}
+        return {"type": "area", "interpolate": "step", "opacity": 0.35}
     return {"type": "line"}
 
 
