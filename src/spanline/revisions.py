@@ -84,6 +84,12 @@ class Revision:
         wanted = entries if names is None else {name: entries[name] for name in names}
         return {name: self._object(md5, path, name) for name, md5 in wanted.items()}
 
+    def whole(self, path: str) -> Path:
+        """An output that is a file of its own."""
+        md5 = self.hash_of(path)
+        cached = self._cached(md5)
+        return _checked(cached if cached.is_file() else self._fetched(path), md5, f"{self.name}: {path}")
+
     def folder(self, path: str) -> Path:
         """The output folder `path` under a name of its own: links to the objects of DVC's cache."""
         linked = self.scratch / self.commit / "linked" / path
@@ -96,15 +102,18 @@ class Revision:
 
     def _object(self, md5: str, path: str, name: str | None) -> Path:
         """An object of the cache; a missing one is fetched with `dvc get`."""
-        cached = self._cache / "files" / "md5" / md5[:2] / md5[2:]
+        cached = self._cached(md5)
         if cached.is_file():
             return _checked(cached, md5, f"{self.name}: {path}")
         if name is None:
             return self._listed_by_dvc(md5, path)
         return _checked(self._fetched(path) / name, md5, f"{self.name}: {path}/{name}")
 
+    def _cached(self, md5: str) -> Path:
+        return self._cache / "files" / "md5" / md5[:2] / md5[2:]
+
     def _fetched(self, path: str) -> Path:
-        """The whole output `path`, from the cache or the remote, in our scratch folder."""
+        """The output `path`, from the cache or the remote, in our scratch folder."""
         out = self.scratch / self.commit / path
         if out.exists():
             return out

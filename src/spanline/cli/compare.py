@@ -38,8 +38,11 @@ def add_summary(parser: argparse.ArgumentParser) -> None:
 
 
 def _add_common(parser: argparse.ArgumentParser) -> None:
+    questions = parser.add_mutually_exclusive_group()
     help_ = "the questions: official JSON or a split in parquet (default: what the revisions were scored on)"
-    parser.add_argument("--squad", type=Path, help=help_)
+    questions.add_argument("--squad", type=Path, help=help_)
+    help_ = "the split of the revisions; by calibration settings are chosen, so that validation stays unseen"
+    questions.add_argument("--on", choices=["validation", "calibration"], default="validation", help=help_)
     parser.add_argument("--project", type=Path, default=Path(), help="root of the pipeline (default: here)")
     parser.add_argument("--resamples", type=int, default=RESAMPLES, help=f"of the articles (default: {RESAMPLES:,})")
     parser.add_argument("--seed", type=int, default=SEED, help=f"of the resamples (default: {SEED})")

@@ -23,6 +23,7 @@ SIGNIFICANT = 0.05
 KEYS = ("exact", "f1")
 DECIMALS = 6  # of percent and of p: the last digits of a sum differ between processors
 Metric = Literal["exact", "f1"]
+Split = Literal["validation", "calibration"]
 
 # M runs, Q questions
 
@@ -85,6 +86,7 @@ class Comparison:
     flips: Flips | None  # None: a side has several runs
     slices: list[Slice]
     outcome: Outcome
+    on: Split = "validation"  # the questions: those reported, or those to choose by
     changes: list[str] | None = None  # of parameters and code; None: files, or sets of runs
 
     @property

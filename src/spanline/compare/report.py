@@ -68,7 +68,8 @@ def _changes(found: Comparison) -> list[str]:
 
 
 def _counts(found: Comparison) -> str:
-    return f"{found.f1.questions:,} questions from {found.f1.articles:,} articles; 95 % intervals, in percent"
+    split = " of the calibration split" if found.on == "calibration" else ""
+    return f"{found.f1.questions:,} questions from {found.f1.articles:,} articles{split}; 95 % intervals, in percent"
 
 
 def _row(key: str, found: Difference) -> tuple[str, ...]:

@@ -12,7 +12,7 @@ import numpy as np
 from spanline.common.errors import SpanlineError
 from spanline.compare import difference
 from spanline.compare.changes import changes
-from spanline.compare.difference import Chance, Comparison, Metric
+from spanline.compare.difference import Chance, Comparison, Metric, Split
 from spanline.compare.runs import Run, Side, features_of, read_examples, read_side
 from spanline.dataset.records import Example
 from spanline.slicing.kinds import members
@@ -27,6 +27,7 @@ class Options(Protocol):
     b: str
     project: Path
     squad: Path | None
+    on: Split
     metric: Metric
     resamples: int
     seed: int
@@ -34,10 +35,10 @@ class Options(Protocol):
 
 def compare(options: Options, scratch: Path) -> tuple[Comparison, tuple[str, str]]:
     """The comparison and the sides' names. `scratch` is a folder for what DVC's cache lacks."""
-    sides = [read_side(name, options.project, scratch) for name in (options.a, options.b)]
-    examples = read_examples(options.squad, sides, options.project)
+    sides = [read_side(name, options.project, scratch, options.on) for name in (options.a, options.b)]
+    examples = read_examples(options.squad, sides, options.project, options.on)
     found = of_sides(examples, sides, options.metric, checked_chance(options.resamples, options.seed))
-    return found, (options.a, options.b)
+    return replace(found, on=options.on), (options.a, options.b)
 
 
 def checked_chance(resamples: int, seed: int) -> Chance:

@@ -9,6 +9,7 @@ from typing import Any, Protocol
 import numpy as np
 
 from spanline.common.files import to_json
+from spanline.compare.difference import Split
 from spanline.compare.report import aligned
 from spanline.compare.run import checked_chance, scores_of
 from spanline.compare.runs import Run, Side, read_examples, read_side
@@ -28,6 +29,7 @@ class Options(Protocol):
     runs: Sequence[str]
     project: Path
     squad: Path | None
+    on: Split
     resamples: int
     seed: int
     json: bool
@@ -35,8 +37,8 @@ class Options(Protocol):
 
 def of(options: Options, scratch: Path) -> str:
     """The table, or its numbers as JSON."""
-    side = read_side(",".join(options.runs), options.project, scratch)
-    examples = read_examples(options.squad, [side], options.project)
+    side = read_side(",".join(options.runs), options.project, scratch, options.on)
+    examples = read_examples(options.squad, [side], options.project, options.on)
     found = summary(examples, side, options.resamples, options.seed)
     return to_json(found) if options.json else text(found)
 
