@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import argparse
+import csv
 import subprocess
 from collections.abc import Sequence
 from pathlib import Path
@@ -10,6 +11,8 @@ from typing import TYPE_CHECKING
 
 from spanline.common import console
 from spanline.common.files import write_text
+
+CALIBRATION_BINS = 15  # of the reliability plot of two runs, as in the params.yaml that Spanline comes with
 
 if TYPE_CHECKING:
     from spanline.dataset.records import Example
@@ -47,7 +50,7 @@ def run(args: argparse.Namespace) -> None:
     about = {"title": title, "verdict": verdict, "comparison": comparison, "commit": ""}
     if facts is not None:
         about = report.about(facts, _commit()) | ({"title": args.title} if args.title else {})
-    html = report.page(examples, runs, facts, about)
+    html = report.page(examples, runs, facts, about, [] if facts else [curves(examples, run) for run in runs])
     write_text(args.out, html)
     console.say(f"{args.out}: {len(examples):,} questions, {len(html.encode()) / 1e6:.2f} MB")
 
@@ -81,6 +84,14 @@ def read_runs(squad: Path, folders: Sequence[Path]) -> tuple[list[Example], list
     examples = list(splits.read(squad))
     names = different_names(folders)
     return examples, [questions.read_run(f, name, examples) for f, name in zip(folders, names, strict=True)]
+
+
+def curves(examples: Sequence[Example], run: Run) -> dict[str, list[dict[str, str]]]:
+    """The plots' files of the score stage, as rows by path."""
+    from spanline.score.run import plots_of
+
+    found = plots_of(examples, run.answers, CALIBRATION_BINS)
+    return {f"metrics/plots/{name}": list(csv.DictReader(text.splitlines())) for name, text in found.items()}
 
 
 def different_names(folders: Sequence[Path]) -> list[str]:

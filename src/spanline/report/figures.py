@@ -174,6 +174,26 @@ def draw(figure: Figure, rows: Sequence[Row]) -> str | None:
     return picture.markup()
 
 
+def draw_two(figure: Figure, a: Sequence[Row], b: Sequence[Row]) -> str | None:
+    """The curves of two runs on the same axes, B's dashed; without marks and dots. None where neither has a row."""
+    curves = [
+        (_points(figure, series, rows), f"c{number}{kind}")
+        for rows, kind in ((a, ""), (b, " b"))
+        for number, series in enumerate(figure.series)
+    ]
+    points = [point for curve, _ in curves for point in curve]
+    if not points:
+        return None
+    x = Axis.of(figure.x_label, [point[0] for point in points], *figure.x_ends)
+    y = Axis.of(figure.y_label, [point[1] for point in points], *figure.y_ends)
+    picture = Picture(figure.title, x, y)
+    if figure.diagonal:
+        picture.line([(0.0, 0.0), (1.0, 1.0)], "diagonal")
+    for curve, name in curves:
+        _draw_curve(picture, figure, curve, name)
+    return picture.markup()
+
+
 def _points(figure: Figure, series: Series, rows: Sequence[Row]) -> list[tuple[float, float]]:
     """(x, y) of the rows that have both."""
     if figure.by:

@@ -35,8 +35,15 @@ def about(facts: Facts, commit: str = "") -> dict[str, str]:
     }
 
 
-def page(examples: Sequence[Example], runs: Sequence[Run], facts: Facts | None, about: Mapping[str, str]) -> str:
-    """The page. `facts`: of a run of the pipeline; without them it has the questions and their scores alone.
+def page(
+    examples: Sequence[Example],
+    runs: Sequence[Run],
+    facts: Facts | None,
+    about: Mapping[str, str],
+    tables: Sequence[Mapping[str, Sequence[Row]]] = (),
+) -> str:
+    """The page. `facts`: of a run of the pipeline. Without them it has the questions, their scores and the curves of
+    `tables`: for each run the rows of the plots' files, by their path.
 
     `about`: words for the top of the page: `title`, `commit`, of two runs `verdict` (a sentence) and `comparison` (the
     figures behind it); all but the title may be "".
@@ -49,6 +56,7 @@ def page(examples: Sequence[Example], runs: Sequence[Run], facts: Facts | None, 
     return jinja.get_template("index.html.j2").render(
         about=about,
         facts=facts and _facts(facts),
+        figures=_figures([facts.tables] if facts else tables),
         kinds=[overview.kind_counts(examples, run) for run in runs],
         runs=[_scored(examples, run) for run in runs],
         flips=_flips(examples, runs),
@@ -99,7 +107,6 @@ def _flips(examples: Sequence[Example], runs: Sequence[Run]) -> list[Flip]:
 
 def _facts(facts: Facts) -> dict[str, Any]:
     """What the template shows of a pipeline's run."""
-    drawn = [(figure, figures.draw(figure, facts.tables.get(figure.file, ()))) for figure in figures.FIGURES]
     encoder, revision = overview.encoder(facts.params)
     return {
         "dataset": overview.dataset_name(facts.dataset),
@@ -115,9 +122,33 @@ def _facts(facts: Facts) -> dict[str, Any]:
         "intervals": {key: overview.interval(facts.scores, key) for key in ("exact", "f1", "HasAns_f1", "NoAns_f1")},
         "calibration": overview.calibration_sentence(facts.scores),
         "scores_md5": facts.scores_md5,
-        "figures": [(figure, _legend(figure, facts.tables), Markup(svg)) for figure, svg in drawn if svg],
         "slices": _slices(facts.tables),
     }
+
+
+Drawn = tuple[Figure, list[tuple[str, str]], Markup]  # with its legend, and as SVG
+
+
+def _figures(tables: Sequence[Mapping[str, Sequence[Row]]]) -> list[Drawn]:
+    if len(tables) == 2:
+        return _figures_of_two(*tables)
+    return _figures_of_one(tables[0]) if tables else []
+
+
+def _figures_of_one(tables: Mapping[str, Sequence[Row]]) -> list[Drawn]:
+    drawn = [(figure, figures.draw(figure, tables.get(figure.file, ()))) for figure in figures.FIGURES]
+    return [(figure, _legend(figure, tables), Markup(svg)) for figure, svg in drawn if svg]
+
+
+def _figures_of_two(a: Mapping[str, Sequence[Row]], b: Mapping[str, Sequence[Row]]) -> list[Drawn]:
+    """Those of files that both have."""
+    found = []
+    for figure in figures.FIGURES:
+        if figure.kind != "bar" and figure.file in a and figure.file in b:
+            legend = [(f"c{number}", series.label) for number, series in enumerate(figure.series)]
+            if svg := figures.draw_two(figure, a[figure.file], b[figure.file]):
+                found.append((figure, legend, Markup(svg)))
+    return found
 
 
 def _legend(figure: Figure, tables: Mapping[str, Sequence[Row]]) -> list[tuple[str, str]]:

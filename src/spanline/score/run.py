@@ -58,7 +58,13 @@ def score_run(examples: Sequence[Example], answers: Answers, params: ScoreParams
     if answers.limits:
         sections["answer_search"] = asdict(answers.limits)
     slices_ = slices.slices(examples, scores, answers.num_features, partial(_slice_interval, params))
-    return Scored(sections, slices_, _plots(run, curves_, answers.thresholds, params))
+    return Scored(sections, slices_, _plots(run, curves_, answers.thresholds, params.calibration_bins))
+
+
+def plots_of(examples: Sequence[Example], answers: Answers, bins: int) -> dict[str, str]:
+    """The plots' data alone: file name -> CSV. `bins`: of the no-answer probability."""
+    run = report.checked_run(examples, answers)
+    return _plots(run, curves.precision_recall(run.gold, run.as_span, run.na_prob), answers.thresholds, bins)
 
 
 def _intervals(examples: Sequence[Example], scores: Sequence[QuestionScore], params: ScoreParams) -> dict[str, float]:
@@ -91,14 +97,14 @@ def _outcomes(run: report.Run) -> tuple[Floats, Flags]:
 
 
 def _plots(
-    run: report.Run, curves_: Mapping[str, curves.PrecisionRecall], thresholds: Thresholds, params: ScoreParams
+    run: report.Run, curves_: Mapping[str, curves.PrecisionRecall], thresholds: Thresholds, bins: int
 ) -> dict[str, str]:
     """Without an answerable question the precision-recall curves are their first point."""
     marks = plots.marks(thresholds, report.oracle_f1_threshold(run))
     rows: dict[str, Sequence[Any]] = {
         "precision_recall": plots.precision_recall_points(run, curves_, marks),
         "threshold_sweep": plots.threshold_sweep(run, marks),
-        "reliability": plots.reliability(*_outcomes(run), params.calibration_bins),
+        "reliability": plots.reliability(*_outcomes(run), bins),
         "score_diff_histogram": plots.score_diff_histogram(run),
     }
     return {f"{name}.csv": to_csv(rows_[0]._fields, rows_) for name, rows_ in rows.items()}

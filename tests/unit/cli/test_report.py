@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 import subprocess
 from pathlib import Path
 
@@ -59,6 +60,31 @@ def test_of_two_runs_has_the_verdict_of_compare(project: Path, monkeypatch: pyte
     assert "<title>old &lt;against&gt; new</title>" in html
     assert '<p class="says">' in html
     assert "39 questions from 4 articles" in html
+
+
+def test_of_two_runs_draws_both_on_the_same_axes(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    """A's curves are where the page of A alone has them, but for what the axes must make room for; B's are dashed."""
+    one = report(project, monkeypatch, "data/answers")
+    two = report(project, monkeypatch, "data/answers", "other/answers")
+    swapped = report(project, monkeypatch, "other/answers", "data/answers")
+    for name, curves in (
+        ("scores_by_threshold", 4),
+        ("precision_recall", 3),
+        ("reliability", 1),
+        ("score_differences", 2),
+    ):
+        assert figure(two, name).count(' b"') == curves
+        assert ' b"' not in figure(one, name)
+        assert figure(two, name) != figure(swapped, name)
+    for number in range(3):  # precision and recall have the same axes in every page
+        path = re.search(rf'class="line c{number}" (d="[^"]+")', figure(one, "precision_recall"))
+        assert path is not None
+        assert f'class="line c{number}" {path[1]}' in figure(two, "precision_recall")
+        assert f'class="line c{number} b" {path[1]}' in figure(swapped, "precision_recall")
+
+
+def figure(html: str, name: str) -> str:
+    return html.partition(f'<figure id="plot-{name}">')[2].partition("</figure>")[0]
 
 
 def test_three_runs_are_one_line(project: Path, monkeypatch: pytest.MonkeyPatch) -> None:
