@@ -6,6 +6,7 @@ import argparse
 import io
 import re
 import sys
+import tempfile
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -22,13 +23,14 @@ WORDS = 30  # of the context on either side of what is marked
 def add_examples(parser: argparse.ArgumentParser) -> None:
     """The options of `spanline examples`."""
     parser.set_defaults(run=run)
-    add_inputs(parser, "?", "folder of answers (default: data/answers)")
+    add_inputs(parser, "?", "folder of answers, git revision or DVC experiment (default: data/answers)")
     parser.add_argument("--number", "-n", type=int, default=5, help="examples of each kind (default: 5)")
 
 
 def run(args: argparse.Namespace) -> None:
     """Right answers, wrong spans, false answers and false nulls of a run, as Markdown; the most confident first."""
-    examples, [answered] = read_runs(args.squad, [args.answers or Path("data/answers")])
+    with tempfile.TemporaryDirectory() as scratch:
+        examples, [answered], _ = read_runs(args.squad, [args.answers or "data/answers"], Path(scratch))
     if isinstance(sys.stdout, io.TextIOWrapper):
         sys.stdout.reconfigure(encoding="utf-8")  # whatever the locale
     sys.stdout.writelines(f"{line}\n" for line in markdown(examples, answered, args.number))
