@@ -23,7 +23,7 @@ def main() -> None:
     environment.require(args.params, "torch", "transformers")
 
     checkpoint.require_pins(settings)
-    with files.new_folder(args.out) as folder:
+    with files.new_folder(args.out, checkpoint.HOLDS) as folder:
         description = checkpoint.write_checkpoint(settings, folder)
     console.say(f"{description['name']}: {', '.join(description['files'])}")
 

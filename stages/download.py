@@ -27,7 +27,7 @@ def main() -> None:
 
     sources.require_pins(settings)
     refused = args.out.with_name(f"{args.out.name}.flaws.csv")  # outside of the folder, which a refusal leaves alone
-    with files.new_folder(args.out) as folder:
+    with files.new_folder(args.out, run.HOLDS) as folder:
         written = run.write_splits(settings, folder, refused, runtime.progress_every_s)
     for split, counts in written.counts.items():
         console.say(f"{split}: {counts}")

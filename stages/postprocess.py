@@ -3,6 +3,7 @@
 import argparse
 from pathlib import Path
 
+from spanline.answers import HOLDS
 from spanline.common import console, environment, params
 from spanline.common.files import new_folder
 from spanline.dataset.splits import read_contexts
@@ -46,7 +47,7 @@ def main() -> None:
 
     limits_ = limits.limits(manifest, search)
     answers = run.answers(found, run.num_features(all_features), threshold, calibration, limits_)
-    with new_folder(args.out) as out:
+    with new_folder(args.out, HOLDS) as out:
         run.write(out, answers, found, workers)
     for line in filter(None, (limits.line(limits_), run.summary(answers))):
         console.say(line)

@@ -26,7 +26,7 @@ def main() -> None:
     answered = questions.read_run(args.answers, "validation", examples)
 
     html = run.page(examples, [answered], facts, run.about(facts))
-    with new_folder(args.out) as folder:
+    with new_folder(args.out, ["index.html"]) as folder:
         (folder / "index.html").write_text(html, encoding="utf-8")
     console.say(f"{args.out / 'index.html'}: {len(examples):,} questions, {len(html.encode()) / 1e6:.2f} MB")
 

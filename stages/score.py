@@ -31,7 +31,7 @@ def main() -> None:
     environment.require(args.params, "numpy", "scipy")
     scored = run.score_run(list(splits.read(args.squad)), Answers.read(args.answers), p)
 
-    with new_folder(args.plots) as folder:
+    with new_folder(args.plots, ["*.csv"]) as folder:
         for name, text in scored.plots.items():
             (folder / name).write_text(text, encoding="utf-8")
     write_text(args.slices, to_csv(Slice._fields, scored.slices))

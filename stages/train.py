@@ -44,7 +44,7 @@ def main() -> None:
     points = args.scratch / "train" / resume.key(p, manifest, args.checkpoint, calibration=calibration.sha256)
     curves = live.Curves(args.metrics, args.history, args.epochs, head="kept" if head else "new")
     console.say(f"span head: {'kept from the checkpoint' if head else f'new, drawn from seed {p.seed}'}")
-    with distributed.join(where) as group, resume.alone(points, args.out, group.is_first):
+    with distributed.join(where) as group, resume.alone(points, args.out, model_folder.HOLDS, group.is_first):
         watchers = (shown(curves, args.out), runtime.trackers) if group.is_first else (None, [])
         with live.watched(*watchers, runtime.progress_every_s, args.scratch, points.name, p) as watched:
             fitted = run.fit(spans, data, features.read(calibration), p, runtime, where, group, points, watched)
@@ -64,7 +64,7 @@ def shown(curves: live.Curves, model: Path) -> live.Curves | None:
 
 def write(args: argparse.Namespace, curves: live.Curves, fitted: report.Report, spans: span_model.SpanModel) -> None:
     """The model and what training was like; the model gets its name last, so it never lies beside half-made curves."""
-    with files.new_folder(args.out) as out:
+    with files.new_folder(args.out, model_folder.HOLDS) as out:
         if not span_model.save(spans, args.checkpoint, out):
             console.say(f"transformers has no plain span head for this encoder: {args.out} loads in Spanline only")
         curves.show(fitted.result, fitted.history, fitted.epochs, is_over=True)

@@ -143,7 +143,7 @@ def asking(work: Work) -> Iterator[Line]:
     """ask: the answers of the CPU, in float32 and bfloat16."""
     spans, _ = train(work, "small", small(work), train_params(dropout=0.0))
     folder = work.folder / "model"
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         span_model.save(spans, checkpoint(work, "small"), out)
     given = [e for e in examples("validation", 1, 24) if len(e.context) < 800][:12]
     questions, contexts = [e.question for e in given], [e.context for e in given]

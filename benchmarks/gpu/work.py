@@ -81,7 +81,7 @@ def checkpoint(work: Work, shape: str) -> Path:
     folder = work.folder / "checkpoints" / shape
     if folder.exists():
         return folder
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         package = find_spec(PACKAGED)
         if shape == "MiniLM-L6" and package is not None and package.origin is not None:
             for name in (span_model.CONFIG, span_model.WEIGHTS, span_model.TOKENIZER):
@@ -207,7 +207,7 @@ def project(work: Work, name: str, every_min: float, **changes: Any) -> Path:
 
 
 def _write_features(data: Features, folder: Path, tokenizer: Path) -> None:
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         writer = shards.ShardWriter(out, features.KIND, 64)
         writer.write(features.to_table(data, 600))
         made_from = {"squad": "0" * 64, "tokenizer": files.sha256(tokenizer)}

@@ -20,6 +20,7 @@ FILES = {  # field of `Answers` -> its file
     "limits": "limits.json",
 }
 NBEST = "nbest.json"  # lies beside them; `postprocess.nbest_json` says what is in it
+HOLDS = (*FILES.values(), NBEST)
 _MAKE_ANEW = "make it anew: dvc repro -s -f postprocess"
 
 

@@ -37,6 +37,7 @@ FILES = [
     "spm.model",
     "sentencepiece.bpe.model",
 ]
+HOLDS = (*FILES, "*.json", "*.safetensors")
 _VOCABULARIES = ("vocab.txt", "vocab.json", "spm.model", "sentencepiece.bpe.model")
 PICKLED = "pytorch_model.bin"  # read only where there is no WEIGHTS
 _PATH_KEYS = ("_name_or_path", "name_or_path", "tokenizer_file", "special_tokens_map_file")
@@ -124,7 +125,7 @@ def from_hub(name: str, revision: str | None, more: tuple[str, ...], todo: str) 
     if not whole.is_dir():
         names = _chosen(found)
         _require_files(names, name)
-        with new_folder(whole) as folder:
+        with new_folder(whole, HOLDS) as folder:
             _fill(found, names, folder, name)
     return whole
 

@@ -22,11 +22,12 @@ from spanline.runtime import num_cores
 from spanline.search.limits import limits
 from spanline.search.nbest import search_split
 from spanline.search.params import AnswerSearchParams
-from spanline.storage import features, logits
+from spanline.storage import features, logits, shards
 from spanline.storage.logits import Logits
 from spanline.storage.ragged import Ragged
 from spanline.storage.shards import MANIFEST, Manifest, ShardWriter, read_manifest, read_shards
 
+HOLDS = ("answers", "calibration.json", "logits")
 SPLITS = ("calibration", "validation")
 
 
@@ -63,7 +64,7 @@ def write(members: Sequence[Member], params_path: Path, out: Path) -> str:
     environment.require(params_path, "numpy", "orjson", "pyarrow", "scipy")
     manifests = {split: _checked_features(members, split) for split in SPLITS}
     workers, first = num_cores(), members[0]
-    with files.new_folder(out) as folder:
+    with files.new_folder(out, HOLDS) as folder:
         for split in SPLITS:
             write_logits([m.logits[split] for m in members], manifests[split], folder / "logits" / split)
         n_best = {"calibration": 1, "validation": how_to_answer.n_best_size}
@@ -116,7 +117,7 @@ def write_logits(folders: Sequence[Path], of_features: Manifest, out: Path) -> N
     manifests = sorted((read_manifest(folder, logits.KIND) for folder in folders), key=lambda found: found.sha256)
     mean = average([logits.read(found.folder, of_features) for found in manifests])
     rows = pa.concat_tables(read_shards(manifests[0], logits.KIND))
-    with files.new_folder(out) as folder:
+    with files.new_folder(out, shards.HOLDS) as folder:
         writer = ShardWriter(folder, logits.KIND, of_features.params["rows_per_shard"])
         writer.write(logits.to_table(rows.column("id"), rows.column("window"), mean))
         made_from = {"features": of_features.sha256}

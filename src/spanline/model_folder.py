@@ -20,6 +20,7 @@ CONFIG, WEIGHTS, TOKENIZER, TOKENIZER_CONFIG = (
     "tokenizer_config.json",
 )
 MANIFEST = "manifest.json"  # of a model that the train stage wrote
+HOLDS = (WEIGHTS, "*.json")  # a folder that the train stage wrote
 _OWN_CODE = ("auto_map", "custom_pipelines", "trust_remote_code")
 _KERNELS = ("attn_implementation", "_attn_implementation", "experts_implementation", "_experts_implementation")
 # The largest value of what shapes a model: far beyond any encoder's, so that a slip makes no model of a billion layers.

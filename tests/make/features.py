@@ -58,7 +58,7 @@ def write_features(
     data: Features, folder: Path, tokenizer: Path, rows_per_shard: int = 5, max_length: int = 32
 ) -> None:
     """A folder of shards as the featurize stage leaves it."""
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         writer = shards.ShardWriter(out, features.KIND, rows_per_shard)
         writer.write(features.to_table(data, VOCABULARY))
         made_from = {"squad": "0" * 64, "tokenizer": files.sha256(tokenizer)}

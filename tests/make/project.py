@@ -136,7 +136,7 @@ def featurize(
     """The features that the stage's own functions write to `folder` and read back, and their counts."""
     split = folder.with_name(f"{folder.name}.parquet")
     splits.write(split, given)
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         writer = shards.ShardWriter(out, features.KIND, params.rows_per_shard)
         progress = console.Progress("featurize", None, "questions", 1e9)
         job = featurize_run.Job(split, tokenizer_path, params, slow)
@@ -206,7 +206,7 @@ def pointing_logits(data: Features, sure: float = 5.0) -> Logits:
 
 def write_logits(folder: Path, data: Features, values: Logits, features_folder: Path) -> None:
     """A folder of logits as the predict stage leaves it."""
-    with files.new_folder(folder) as out:
+    with files.new_folder(folder, ["*"]) as out:
         writer = shards.ShardWriter(out, logits.KIND, 50)
         ids = data.ids if isinstance(data.ids, pa.ChunkedArray) else pa.chunked_array([data.ids])
         writer.write(logits.to_table(ids, pa.array(data.window, pa.uint16()), values))

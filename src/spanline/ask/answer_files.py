@@ -13,11 +13,12 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
+from spanline.answers import HOLDS
 from spanline.ask import question_files
 from spanline.ask.answering import DEFAULTS, Evaluated
 from spanline.ask.locate import Located
 from spanline.common.errors import SpanlineError
-from spanline.common.files import new_folder, sha256
+from spanline.common.files import claimed, new_folder, sha256
 from spanline.dataset import splits
 from spanline.featurize import run as featurize
 from spanline.featurize.params import FeaturizeParams
@@ -49,6 +50,11 @@ def write_answers(task: Task, out: Path) -> str:
     SpanlineError for a mistake in the questions, for a folder without a model, for a threshold that is not known.
     """
     _require_inputs(task)
+    with claimed(out, HOLDS):
+        return _write_answers(task, out)
+
+
+def _write_answers(task: Task, out: Path) -> str:
     known = task.model.known or default_settings(task.model.folder)
     threshold = _threshold(task, known)
     work = task.scratch / "answer" / _key(task, known)
@@ -124,6 +130,6 @@ def _postprocess(task: Task, known: Evaluated, threshold: float, work: Path, out
     size = known.postprocess.n_best_size
     found = search_split(all_features, all_logits, contexts, size, known.answer_search, workers)
     answers = postprocess.answers(found, postprocess.num_features(all_features), threshold, known.calibration)
-    with new_folder(out) as folder:
+    with new_folder(out, HOLDS) as folder:
         postprocess.write(folder, answers, found, workers)
     return postprocess.summary(answers)

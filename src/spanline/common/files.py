@@ -9,8 +9,9 @@ import json
 import math
 import os
 import shutil
-from collections.abc import Iterable, Iterator, Sequence
+from collections.abc import Collection, Iterable, Iterator, Sequence
 from contextlib import contextmanager
+from fnmatch import fnmatchcase
 from pathlib import Path
 from typing import Any
 
@@ -110,7 +111,7 @@ def new_file(path: Path) -> Iterator[Path]:
 
     SpanlineError, before anything is done, where `path` is a folder, or while another process writes it.
     """
-    with _to_be_written(path, is_folder=False) as temporary:
+    with _to_be_written(path, None) as temporary:
         temporary.unlink(missing_ok=True)
         try:
             yield temporary
@@ -122,13 +123,14 @@ def new_file(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def new_folder(path: Path) -> Iterator[Path]:
+def new_folder(path: Path, holds: Collection[str]) -> Iterator[Path]:
     """A temporary folder beside `path`, renamed to it when the block ends well and removed when it does not.
 
-    An old folder under the final name goes only when the new one is whole. SpanlineError, before anything is done,
-    where `path` is a file or a link, or while another process writes it.
+    `holds`: patterns of the names that such a folder has. An old folder under the final name goes only when the new one
+    is whole. SpanlineError, before anything is done, where `path` is a file, a link or a folder of other things, or
+    while another process writes it.
     """
-    with _to_be_written(path, is_folder=True) as temporary:
+    with _to_be_written(path, holds) as temporary:
         shutil.rmtree(temporary, ignore_errors=True)
         temporary.mkdir()
         try:
@@ -144,21 +146,35 @@ def new_folder(path: Path) -> Iterator[Path]:
 
 
 @contextmanager
-def claimed(path: Path, is_folder: bool) -> Iterator[None]:
+def claimed(path: Path, holds: Collection[str] | None) -> Iterator[None]:
     """Inside the block no other process writes `path`. For who writes it after hours of work: what stands in the way of
-    `new_file` or `new_folder` is an error at once."""
+    `new_file` (`holds` is None) or `new_folder` is an error at once."""
+    is_folder = holds is not None
     if path.is_dir() if not is_folder else path.is_symlink() or (path.exists() and not path.is_dir()):
         found = "a link" if path.is_symlink() else "a folder" if path.is_dir() else "a file"
         wanted = "a folder" if is_folder else "a file"
         raise SpanlineError(path, f"is {found}, and {wanted} is to be written there", "give another path, or remove it")
+    if holds is not None and path.is_dir():
+        _refuse_others(path, holds)
     with only_one(beside(path), path):
         yield
 
 
+def _refuse_others(path: Path, holds: Collection[str]) -> None:
+    """A new folder takes the place of the old one, whose files go: nobody's but those of a folder like it."""
+    known = [*holds, ".gitignore"]  # DVC's, beside outputs that are files
+    names = sorted(entry.name for entry in path.iterdir())
+    others = [name for name in names if not any(fnmatchcase(name, pattern) for pattern in known)]
+    if others:
+        more = f" and {len(others) - 1:,} more" if len(others) > 1 else ""
+        what = f"holds {shortened(others[0])!r}{more}, which would be lost: a new folder takes its place"
+        raise SpanlineError(path, what, "give another path, or move that away")
+
+
 @contextmanager
-def _to_be_written(path: Path, is_folder: bool) -> Iterator[Path]:
+def _to_be_written(path: Path, holds: Collection[str] | None) -> Iterator[Path]:
     """Its temporary path. The folder around it is made."""
-    with claimed(path, is_folder):
+    with claimed(path, holds):
         yield _temporary(path)
 
 

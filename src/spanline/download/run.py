@@ -22,6 +22,7 @@ from spanline.download.statistics import Statistics
 from spanline.download.survey import Survey
 
 FLAWS = "flaws.csv"  # beside the splits, if anything was repaired or dropped
+HOLDS = ("*.parquet", "*.json", FLAWS)
 PAIRS: tuple[tuple[Split, Split], ...] = (
     ("train", "validation"),
     ("train", "calibration"),

@@ -22,7 +22,7 @@ from spanline.featurize.processes import in_order, num_processes
 from spanline.featurize.tokenizer import PairTokenizer
 from spanline.model_folder import read_config
 from spanline.runtime import Runtime
-from spanline.storage import features
+from spanline.storage import features, shards
 from spanline.storage.ragged import bounds_of
 from spanline.storage.shards import ShardWriter
 
@@ -65,7 +65,7 @@ def write_features(job: Job, config: Path, out: Path, runtime: Runtime) -> dict[
 def _write(job: Job, vocab_size: int, out: Path, runtime: Runtime) -> dict[str, Any]:
     sizes = splits.group_sizes(job.squad)
     progress = Progress("featurize", sum(sizes), "questions", runtime.progress_every_s)
-    with new_folder(out) as folder:
+    with new_folder(out, shards.HOLDS) as folder:
         writer = ShardWriter(folder, features.KIND, job.params.rows_per_shard)
         counts = featurize(job, writer, progress, num_processes(runtime.workers, len(sizes)))
         made_from = {"squad": sha256(job.squad), "tokenizer": sha256(job.tokenizer)}

@@ -10,7 +10,7 @@ import hashlib
 import shutil
 import signal
 import sys
-from collections.abc import Iterator, Mapping
+from collections.abc import Collection, Iterator, Mapping
 from contextlib import contextmanager, suppress
 from importlib.metadata import version
 from pathlib import Path
@@ -106,14 +106,15 @@ def remove(folder: Path) -> None:
 
 
 @contextmanager
-def alone(folder: Path, out: Path, is_writer: bool) -> Iterator[None]:
+def alone(folder: Path, out: Path, holds: Collection[str], is_writer: bool) -> Iterator[None]:
     """Inside the block no other process uses the resume points of `folder` or writes the output folder `out`: the
-    stage of a killed `dvc repro` may still be at work. Of several processes of a group only the writer asks."""
+    stage of a killed `dvc repro` may still be at work. `holds`: as `new_folder` takes it. Of several processes of a
+    group only the writer asks."""
     if not is_writer:
         yield
         return
     try:
-        with claimed(out, is_folder=True), only_one(folder / "lock", folder):
+        with claimed(out, holds), only_one(folder / "lock", folder):
             yield
     finally:
         _remove_empty(folder)

@@ -90,7 +90,8 @@ def write_logits(
     return None.
     """
     workers = num_workers(device, runtime.workers)
-    with resume.stop_on_signal() as stop, join(device) as group, resume.alone(points, out, group.is_first):
+    holds = shards.HOLDS
+    with resume.stop_on_signal() as stop, join(device) as group, resume.alone(points, out, holds, group.is_first):
         meter = Meter(manifest, runtime.progress_every_s, stop)
         if group.size > 1:
             for _ in tables(model, manifest, p, device, points, meter, group, workers):
@@ -98,7 +99,7 @@ def write_logits(
             group.wait()
         if not group.is_first:
             return None
-        with new_folder(out) as folder:
+        with new_folder(out, holds) as folder:
             writer = shards.ShardWriter(folder, logits.KIND, manifest.params["rows_per_shard"])
             for table in tables(model, manifest, p, device, points, meter, workers=workers):
                 writer.write(table)

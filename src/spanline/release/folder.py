@@ -16,6 +16,7 @@ from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
+from spanline import model_folder
 from spanline.ask import answering
 from spanline.common.errors import SpanlineError
 from spanline.common.files import new_folder, read_json, sha256, to_json
@@ -55,7 +56,7 @@ def write(project: Path, out: Path, encoder_licence: str | None) -> Facts:
     facts = _facts(project, lock, encoder_licence)
     known = answering.of_sections(project / LOCK, facts.params, Calibration.read(project / CALIBRATION))
     known = replace(known, is_demonstration=answering.is_demonstration(facts.dataset, facts.trained))
-    with new_folder(out) as folder:
+    with new_folder(out, (*model_folder.HOLDS, CARD)) as folder:
         for file in sorted((project / MODEL).iterdir()):
             shutil.copyfile(file, folder / file.name)
         (folder / answering.ANSWERING).write_text(to_json(answering.to_content(known)), encoding="utf-8")

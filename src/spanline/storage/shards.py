@@ -46,6 +46,9 @@ class Manifest:
     counts: Mapping[str, Any]
 
 
+HOLDS = (MANIFEST, "[0-9]*.parquet")  # a folder of shards
+
+
 class ShardWriter:
     """Cuts a stream of tables into shards of `rows_per_shard` rows in `folder`; `finish` writes the manifest."""
 

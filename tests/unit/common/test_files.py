@@ -15,11 +15,12 @@ import pytest
 from spanline.common import files
 from spanline.common.errors import SpanlineError
 
+HOLDS = ["part", "stale", "half"]
 FILL = """
 import os, sys
 from pathlib import Path
 from spanline.common import files
-with files.new_folder(Path(sys.argv[1])) as folder:
+with files.new_folder(Path(sys.argv[1]), ["*.parquet", "part"]) as folder:
     (folder / "00000.parquet").write_bytes(b"half" * 1000)
     print("filling", flush=True)
     sys.stdin.read()
@@ -31,12 +32,12 @@ def names(folder: Path) -> set[str]:
 
 
 def fill(path: Path, content: str) -> None:
-    with files.new_folder(path) as folder:
+    with files.new_folder(path, HOLDS) as folder:
         (folder / "part").write_text(content)
 
 
 def test_a_folder_is_there_only_when_whole(tmp_path: Path) -> None:
-    with files.new_folder(tmp_path / "deep" / "out") as folder:
+    with files.new_folder(tmp_path / "deep" / "out", HOLDS) as folder:
         (folder / "part").write_text("1")
         assert not (tmp_path / "deep" / "out").exists()
     assert names(tmp_path) == {"deep", "deep/out", "deep/out/part"}
@@ -50,10 +51,29 @@ def test_a_new_folder_replaces_the_old_one_whole(tmp_path: Path) -> None:
     assert (tmp_path / "out" / "part").read_text() == "new"
 
 
+@pytest.mark.parametrize("other", ["precious", "part.txt", ".git", "Part"])
+def test_a_folder_of_other_things_is_left_alone(tmp_path: Path, other: str) -> None:
+    fill(tmp_path / "out", "old")
+    (tmp_path / "out" / other).write_text("mine")
+    with pytest.raises(SpanlineError) as caught, files.new_folder(tmp_path / "out", HOLDS):
+        raise AssertionError("no work is begun")
+    what = f"holds '{other}', which would be lost: a new folder takes its place"
+    assert str(caught.value) == f"{tmp_path / 'out'}: {what}; give another path, or move that away"
+    assert names(tmp_path) == {"out", "out/part", f"out/{other}"}
+
+
+def test_dvc_s_own_file_and_an_empty_folder_stop_nobody(tmp_path: Path) -> None:
+    (tmp_path / "out").mkdir()
+    fill(tmp_path / "out", "old")
+    (tmp_path / "out" / ".gitignore").write_text("/part\n")
+    fill(tmp_path / "out", "new")
+    assert (tmp_path / "out" / "part").read_text() == "new"
+
+
 @pytest.mark.parametrize("error", [ValueError("ours"), OSError(errno.ENOSPC, "full"), KeyboardInterrupt()])
 def test_an_exception_leaves_nothing_and_the_old_folder(tmp_path: Path, error: BaseException) -> None:
     def broken() -> None:
-        with files.new_folder(tmp_path / "out") as folder:
+        with files.new_folder(tmp_path / "out", HOLDS) as folder:
             (folder / "half").write_text("x")
             raise error
 
@@ -90,7 +110,7 @@ from pathlib import Path
 from spanline.common import console, files
 resource.setrlimit(resource.RLIMIT_FSIZE, (1000, 1000))
 def main():
-    with files.new_folder(Path(sys.argv[1])) as folder:
+    with files.new_folder(Path(sys.argv[1]), ["*.parquet", "part"]) as folder:
         (folder / "small").write_bytes(b"x" * 900)
         (folder / "large").write_bytes(b"x" * 5000)
 console.run(main)
@@ -145,7 +165,7 @@ def test_everything_is_flushed_before_the_rename(tmp_path: Path, monkeypatch: py
         fsync(handle)
 
     monkeypatch.setattr(os, "fsync", record)
-    with files.new_folder(tmp_path / "out") as folder:
+    with files.new_folder(tmp_path / "out", HOLDS) as folder:
         (folder / "b").write_text("12")
         (folder / "inner").mkdir()
         (folder / "inner" / "a").write_text("1")

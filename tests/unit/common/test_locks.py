@@ -9,6 +9,7 @@ import subprocess
 import sys
 from collections.abc import Iterator
 from contextlib import contextmanager
+from functools import partial
 from pathlib import Path
 
 import pytest
@@ -24,13 +25,13 @@ from spanline.common import files
 with files.{context}(Path(sys.argv[1]){more}) as inside:
     print("inside", flush=True)
     sys.stdin.read()
-    if {more!r} == "" and "{context}" == "new_folder":
+    if "{context}" == "new_folder":
         (inside / "part").write_text("first")
 """
 
 
 @contextmanager
-def holder(path: Path, context: str = "new_folder", more: str = "") -> Iterator[subprocess.Popen[str]]:
+def holder(path: Path, context: str = "new_folder", more: str = ', ["part"]') -> Iterator[subprocess.Popen[str]]:
     """Another process that is writing `path`, until its stdin is closed."""
     command = [sys.executable, "-c", HOLD.format(context=context, more=more), str(path)]
     process = subprocess.Popen(command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, text=True)
@@ -40,11 +41,11 @@ def holder(path: Path, context: str = "new_folder", more: str = "") -> Iterator[
     process.communicate("", timeout=60)
 
 
-@pytest.mark.parametrize(("context", "more"), [("new_folder", ""), ("new_file", ""), ("claimed", ", is_folder=True")])
+@pytest.mark.parametrize(("context", "more"), [("new_folder", ', ["part"]'), ("new_file", ""), ("claimed", ", []")])
 def test_a_second_writer_is_told_who_is_at_work(tmp_path: Path, context: str, more: str) -> None:
     out = tmp_path / "out"
     with holder(out, context, more) as process:
-        with pytest.raises(SpanlineError) as caught, files.new_folder(out):
+        with pytest.raises(SpanlineError) as caught, files.new_folder(out, ["part"]):
             pass
         line = rf"{out}: process {process.pid} \(python -c .*\) is at work on it; "
         line += rf"wait until it is done, or end it: kill {process.pid}"
@@ -52,7 +53,7 @@ def test_a_second_writer_is_told_who_is_at_work(tmp_path: Path, context: str, mo
         if context == "new_folder":
             assert (tmp_path / ".out.partial").is_dir()  # the first one's work is untouched
         process.kill() if context == "new_file" else None
-    with files.new_folder(out) as folder:
+    with files.new_folder(out, ["part"]) as folder:
         (folder / "part").write_text("second")
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
@@ -63,7 +64,7 @@ def test_a_killed_writer_holds_nobody_up(tmp_path: Path) -> None:
         process.wait()
         assert process.returncode == -signal.SIGKILL
     assert beside(tmp_path / "out").exists()
-    with files.new_folder(tmp_path / "out"):
+    with files.new_folder(tmp_path / "out", ["part"]):
         pass
     assert {path.name for path in tmp_path.iterdir()} == {"out"}
 
@@ -107,8 +108,8 @@ def test_what_stands_in_the_way_is_said_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").write_text("x")
     (tmp_path / "link").symlink_to(tmp_path / "folder")
     for name, found, context in (
-        ("link", "a link, and a folder", files.new_folder),
-        ("file", "a file, and a folder", files.new_folder),
+        ("link", "a link, and a folder", partial(files.new_folder, holds=[])),
+        ("file", "a file, and a folder", partial(files.new_folder, holds=[])),
         ("folder", "a folder, and a file", files.new_file),
     ):
         with (
