@@ -1,4 +1,5 @@
-"""Questions from a file, with or without gold answers, which are not looked at: SQuAD's JSON, JSON lines, CSV, parquet.
+"""Questions from a file, with or without gold answers, which are not looked at: SQuAD's JSON, run_qa's, JSON lines,
+CSV, parquet. What a file is, is told as the download stage tells it.
 
 What answers nothing is not asked for: a title may be missing, an id may be a number, and where no record has an id the
 questions are numbered from 1. A mistake names file, record and field.
@@ -16,13 +17,16 @@ from spanline.common.errors import SpanlineError
 from spanline.common.files import parse_json
 from spanline.dataset import splits
 from spanline.dataset.records import Example
+from spanline.download.readers import kind as kinds
+from spanline.download.readers.flat import delimiter
 
 Record = tuple[str, Any]  # where it stands, and what stands there
 _COLUMNS = ("id", "title", "context", "question")
 
 
 def read(path: Path, kind: str) -> Iterator[Example]:
-    """The questions of the file, in its order, without answers. `kind`: a key of FORMATS, or auto: by the name's end.
+    """The questions of the file, in its order, without answers. `kind`: a key of FORMATS, or auto: by content, else by
+    the name's end.
 
     SpanlineError for what is missing or empty, for an id that comes twice and for a file without a question.
     """
@@ -41,12 +45,13 @@ def read(path: Path, kind: str) -> Iterator[Example]:
 
 
 def _kind(path: Path, kind: str) -> str:
+    kinds.check_is_data(path, str(path))
     if kind != "auto":
         return kind
-    ends = {".json": "squad", ".jsonl": "jsonl", ".ndjson": "jsonl", ".csv": "csv", ".parquet": "parquet"}
-    if path.suffix.lower() not in ends:
-        raise SpanlineError(path, f"its name ends in none of {', '.join(ends)}", f"say --format {'|'.join(FORMATS)}")
-    return ends[path.suffix.lower()]
+    found = kinds.by_content(path, columns=(b"context", b"question")) or kinds.by_name(path)
+    if found is None:
+        raise SpanlineError(path, kinds.UNKNOWN, f"say --format {'|'.join(FORMATS)}")
+    return found
 
 
 def _example(record: Any, number: int, place: str) -> Example:
@@ -124,9 +129,11 @@ def _jsonl(path: Path) -> Iterator[Record]:
 
 
 def _csv(path: Path) -> Iterator[Record]:
-    """With a header; a cell that is empty is a field that is missing."""
+    """With a header, separated as download.files has it; a cell that is empty is a field that is missing."""
     csv.field_size_limit(1 << 30)  # characters of a cell: a context may be a book
-    rows = csv.DictReader(io.StringIO(_decoded(path), newline=""), strict=True)
+    text = _decoded(path)
+    separator = delimiter(text.partition("\n")[0])
+    rows = csv.DictReader(io.StringIO(text, newline=""), delimiter=separator, strict=True)
     try:
         for row in rows:
             yield f"{path}, line {rows.line_num}", {name: value for name, value in row.items() if value}
@@ -146,6 +153,7 @@ def _parquet(path: Path) -> Iterator[Record]:
 
 FORMATS: dict[str, Callable[[Path], Iterable[Record]]] = {
     "squad": _squad,
+    "flat": _squad,
     "jsonl": _jsonl,
     "csv": _csv,
     "parquet": _parquet,

@@ -15,7 +15,7 @@ def add_answer(parser: argparse.ArgumentParser) -> None:
     """The options of `spanline answer`."""
     parser.set_defaults(run=run)
     parser.add_argument("questions", type=Path, help="SQuAD's JSON, JSON lines, CSV or parquet; gold is not looked at")
-    parser.add_argument("--format", default="auto", choices=["auto", "squad", "jsonl", "csv", "parquet"])
+    parser.add_argument("--format", default="auto", choices=["auto", "squad", "flat", "jsonl", "csv", "parquet"])
     parser.add_argument("--model", default=Path("data/model"), help="folder, release or name on the hub (data/model)")
     parser.add_argument("--out", "-o", type=Path, default=Path("answers"), help="folder to write (default: answers)")
     parser.add_argument("--threshold", type=_threshold, help="logits, or calibrated (default: as the model was scored)")

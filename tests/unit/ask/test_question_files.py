@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import csv
 import json
+import shutil
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,25 @@ def test_questions_without_ids_are_numbered(tmp_path: Path) -> None:
     assert next(read(tmp_path / "odd.txt", "jsonl")).id == "7"
 
 
+@pytest.mark.parametrize("separator", [",", ";", "\t"])
+@pytest.mark.parametrize("name", ["a.csv", "a.tsv", "a.txt"])
+def test_a_table_may_have_any_of_three_separators_and_any_name(name: str, separator: str, tmp_path: Path) -> None:
+    with (tmp_path / name).open("w", newline="", encoding="utf-8-sig") as file:
+        writer = csv.writer(file, delimiter=separator)
+        writer.writerows([["question", "context"], *([e.question, e.context] for e in BARE)])
+    assert list(read(tmp_path / name, "auto")) == BARE
+
+
+def test_content_counts_more_than_the_name(tmp_path: Path) -> None:
+    shutil.copy(TINY, tmp_path / "a.jsonl")
+    assert list(read(tmp_path / "a.jsonl", "auto")) == WANTED
+    (tmp_path / "b.csv").write_text(json.dumps({"data": RECORDS}))
+    (tmp_path / "c.json").write_text("".join(json.dumps(record) + "\n" for record in RECORDS))
+    splits.write(tmp_path / "d.json", tiny_examples())
+    assert list(read(tmp_path / "b.csv", "auto")) == list(read(tmp_path / "c.json", "auto")) == BARE
+    assert list(read(tmp_path / "d.json", "auto")) == WANTED
+
+
 @pytest.mark.parametrize(
     ("name", "content", "message"),
     [
@@ -69,7 +89,15 @@ def test_questions_without_ids_are_numbered(tmp_path: Path) -> None:
         ("a.csv", "question,text\nq,c\n", "a.csv, line 2: has no 'context'"),
         ("a.csv", 'question,context\n"q"x,c\n', "a.csv, after line 1: not CSV"),
         ("a.parquet", "PAR1", "a.parquet: is no whole parquet file"),
-        ("a.txt", "", "a.txt: its name ends in none of .json"),
+        (
+            "a.txt",
+            "words",
+            "a.txt: neither its content nor its name (.json, .jsonl, .ndjson, .csv, ",
+        ),
+        ("a.json", "", "a.json: is empty (0 bytes)"),
+        ("a.json", "<!DOCTYPE html><html>", "a.json: is an HTML page, not data"),
+        ("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid x", "a.jsonl: is a Git LFS pointer, not the file"),
+        ("a.csv", b"\x1f\x8b\x08", "a.csv: is packed (gzip); unpack it"),
     ],
 )
 def test_mistakes_say_where_they_are(name: str, content: str | bytes, message: str, tmp_path: Path) -> None:

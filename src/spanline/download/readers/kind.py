@@ -23,6 +23,7 @@ _BY_NAME = {
     ".tsv": "csv",
     ".parquet": "parquet",
 }
+UNKNOWN = f"neither its content nor its name ({', '.join(_BY_NAME)}) tells its format"
 _PACKED = {
     b"\x1f\x8b": "gzip",
     b"PK\x03\x04": "zip",
@@ -70,28 +71,31 @@ def format_of(path: Path, given: str, origin: str) -> str:
 
     Raises SpanlineError for what is none of the formats, and where content and `given` contradict each other.
     """
-    found = _by_content(path)
+    found = by_content(path)
     if given != "auto":
         if found not in (None, given):
             todo = f"set download.files.format to {found}, or to auto"
             raise SpanlineError(origin, f"is {FORMATS[str(found)]}, not {FORMATS[given]}", todo)
         return given
-    found = found or _BY_NAME.get(path.suffix.lower())
+    found = found or by_name(path)
     if found is None:
-        todo = f"set download.files.format to {', '.join(FORMATS)}"
-        raise SpanlineError(origin, f"neither its content nor its name ({', '.join(_BY_NAME)}) tells its format", todo)
+        raise SpanlineError(origin, UNKNOWN, f"set download.files.format to {', '.join(FORMATS)}")
     return found
 
 
-def _by_content(path: Path) -> str | None:
-    """None where the content leaves it open, as that of a file that is broken or no data."""
+def by_name(path: Path) -> str | None:
+    return _BY_NAME.get(path.suffix.lower())
+
+
+def by_content(path: Path, columns: tuple[bytes, ...] = (b"context", b"question", b"answers")) -> str | None:
+    """None where the content leaves it open, as that of a file that is broken or no data. A CSV has these `columns`."""
     with path.open("rb") as file:
         head = file.read(_HEAD_BYTES).removeprefix(b"\xef\xbb\xbf")
     if head.startswith(b"PAR1"):
         return "parquet"
     if not head.lstrip().startswith((b"{", b"[")):
         header = head.partition(b"\n")[0]
-        names = all(name in header for name in (b"context", b"question", b"answers"))
+        names = all(name in header for name in columns)
         return "csv" if names and b"{" not in header else None
     key = _first_key(path)
     if key is None:
