@@ -10,8 +10,10 @@ from __future__ import annotations
 
 import argparse
 import tempfile
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
+from unittest import mock
 
 import numpy as np
 import torch
@@ -25,6 +27,7 @@ from spanline.model.distributed import ALONE
 from spanline.runtime import Runtime
 from spanline.storage import features
 from spanline.storage.features import Features
+from spanline.train import attention
 from spanline.train.params import TrainParams
 from spanline.train.plan import Plan
 from spanline.train.run import fit
@@ -45,14 +48,16 @@ def main() -> None:
     print(f"{count:,} features, {Plan(data.lengths, p).total_steps:,} steps of {p.batch_size}")
 
     usual(args.checkpoint, data.take(np.arange(2 * p.batch_size)), manifest.params["max_length"], p, where)  # warm-up
-    seconds, losses = machine.alternate(
-        [
-            lambda: usual(args.checkpoint, data, manifest.params["max_length"], p, where),
-            lambda: ours(args.checkpoint, data, p, where),
-        ],
-        args.repeats,
-    )
-    _report(args, p, data, manifest.params["max_length"], seconds, losses)
+    ways = {
+        f"padded to {manifest.params['max_length']}": lambda: usual(
+            args.checkpoint, data, manifest.params["max_length"], p, where
+        ),
+        f"Spanline, {p.precision}": lambda: ours(args.checkpoint, data, p, where),
+    }
+    if where.type == "cpu" and p.precision == "bfloat16":
+        ways["... with torch's attention"] = lambda: with_torchs_attention(args.checkpoint, data, p, where)
+    seconds, losses = machine.alternate(list(ways.values()), args.repeats)
+    _report(args, p, data, list(ways), seconds, losses)
 
 
 def _arguments() -> argparse.Namespace:
@@ -121,10 +126,23 @@ def ours(checkpoint: Path, data: Features, p: TrainParams, where: torch.device) 
     return float(np.mean(losses[len(losses) // 2 :]))
 
 
+def with_torchs_attention(checkpoint: Path, data: Features, p: TrainParams, where: torch.device) -> float:
+    """The same without Spanline's own attention for bfloat16 on a CPU."""
+    with mock.patch.object(attention, "use"):
+        return ours(checkpoint, data, p, where)
+
+
+Floats = Sequence[float]
+
+
 def _report(
-    args: argparse.Namespace, p: TrainParams, data: Features, max_length: int, seconds: list[float], losses: list[float]
+    args: argparse.Namespace,
+    p: TrainParams,
+    data: Features,
+    names: list[str],
+    seconds: list[float],
+    losses: list[float],
 ) -> None:
-    names = [f"padded to {max_length}", f"Spanline, {p.precision}"]
     rows = [["", "features/s", "tokens/s", "seconds", "mean loss, 2nd half"]]
     tokens = int(data.lengths.sum())
     for name, time_s, loss in zip(names, seconds, losses, strict=True):
@@ -140,6 +158,7 @@ def _report(
         "usual_s": round(seconds[0], 2),
         "spanline_s": round(seconds[1], 2),
         "ratio": round(seconds[0] / seconds[1], 3),
+        "torchs_attention_s": round(seconds[2], 2) if len(seconds) > 2 else None,
         "losses": [round(loss, 4) for loss in losses],
         "threads": torch.get_num_threads(),
         "device": torch.cuda.get_device_name() if args.device.startswith("cuda") else args.device,
