@@ -65,7 +65,7 @@ def confidence(run: Run, example: Example, found: Candidates) -> float:
     na_prob = run.answers.na_prob[example.id]
     if not run.answers.predictions[example.id]:
         return na_prob
-    return (1 - na_prob) / sum(math.exp(score - found.scores[0]) for score in found.scores)
+    return (1 - na_prob) / math.fsum(math.exp(score - found.scores[0]) for score in found.scores)
 
 
 def read_run(folder: Path, name: str, examples: Sequence[Example]) -> Run:

@@ -6,6 +6,7 @@ Values are rounded to six decimals: enough for a picture, and the same on every 
 from __future__ import annotations
 
 from collections.abc import Iterable, Mapping, Sequence
+from math import fsum
 from typing import NamedTuple
 
 import numpy as np
@@ -72,7 +73,7 @@ def _point_at(run: Run, curve: str, threshold: float) -> tuple[float, float]:
         return 0.0, 1.0
     of_answerable = [run.as_span[qid] for qid in answered if run.gold[qid]]
     key = {"exact": 0, "f1": 1}.get(curve)
-    right = len(of_answerable) if key is None else sum(pair[key] for pair in of_answerable)
+    right = len(of_answerable) if key is None else fsum(pair[key] for pair in of_answerable)
     return right / sum(map(bool, run.gold.values())), right / len(answered)
 
 

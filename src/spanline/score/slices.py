@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping, Sequence
+from math import fsum
 from typing import NamedTuple
 
 from spanline.dataset.records import Example
@@ -43,7 +44,7 @@ def slices(
 
 def _slice(name: str, scores: Sequence[QuestionScore], interval: Mapping[str, float]) -> Slice:
     total = len(scores)
-    exact, f1 = (100.0 * sum(pair[key] for pair in scores) / total for key in (0, 1))
+    exact, f1 = (100.0 * fsum(pair[key] for pair in scores) / total for key in (0, 1))
     bounds = [interval.get(key) for key in ("exact_low", "exact_high", "f1_low", "f1_high")]
     ends = [None if bound is None else round(bound, 4) for bound in bounds]
     return Slice(name, total, round(exact, 4), round(f1, 4), *ends)

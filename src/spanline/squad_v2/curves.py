@@ -10,6 +10,7 @@ from __future__ import annotations
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from itertools import pairwise
+from math import fsum
 
 from spanline.squad_v2.scores import GoldTexts, QuestionScore
 
@@ -23,7 +24,7 @@ class PrecisionRecall:
     @property
     def average_precision(self) -> float:
         """Percent."""
-        return 100.0 * sum(after[1] * (after[0] - before[0]) for before, after in pairwise(self.points))
+        return 100.0 * fsum(after[1] * (after[0] - before[0]) for before, after in pairwise(self.points))
 
 
 def precision_recall(

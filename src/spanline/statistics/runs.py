@@ -34,9 +34,9 @@ def error_between_runs(*sets: Sequence[float]) -> tuple[float, float] | None:
         return None
     squares = 0.0
     for means in sets:
-        mean = sum(means) / len(means)
-        squares += sum((value - mean) ** 2 for value in means)
-    return math.sqrt(squares / freedom * sum(1 / len(means) for means in sets)), float(freedom)
+        mean = math.fsum(means) / len(means)
+        squares += math.fsum((value - mean) ** 2 for value in means)
+    return math.sqrt(squares / freedom * math.fsum(1 / len(means) for means in sets)), float(freedom)
 
 
 def with_runs(estimate: Estimate, between_runs: tuple[float, float] | None) -> Estimate:

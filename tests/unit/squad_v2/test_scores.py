@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 import string
+import sys
 from fractions import Fraction
 from typing import Any
 
@@ -170,6 +171,16 @@ def test_refuses_no_questions_and_a_qid_twice() -> None:
     with pytest.raises(SpanlineError) as caught:
         sweep.official_scores(twice, {"q": "x", "p": ""}, None, 1.0)
     assert str(caught.value) == "gold: question 'q' occurs 2 times; give every question its own id"
+
+
+def test_the_last_digit_is_that_of_exact_arithmetic() -> None:
+    """On each version of Python: its sum of floats became another one in 3.12."""
+    answers = {f"q{number}": "a" + " b" * (number % 7) for number in range(1000)}
+    gold = {qid: ["b"] for qid in answers}
+    found = scores.question_scores(gold, answers)
+    exactly = sum(Fraction(f1) for _, f1 in found.values())
+    assert sum(f1 for _, f1 in found.values()) != float(exactly) or sys.version_info >= (3, 12)
+    assert scores.totals(gold, found)["f1"] == 100.0 * float(exactly) / 1000
 
 
 def test_a_threshold_without_na_prob_changes_nothing() -> None:
