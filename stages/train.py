@@ -67,7 +67,7 @@ def write(args: argparse.Namespace, curves: live.Curves, fitted: report.Report, 
     with files.new_folder(args.out, model_folder.HOLDS) as out:
         if not span_model.save(spans, args.checkpoint, out):
             console.say(f"transformers has no plain span head for this encoder: {args.out} loads in Spanline only")
-        curves.show(fitted.result, fitted.history, fitted.epochs, is_over=True)
+        curves.show(fitted.result, fitted.history, fitted.epochs)
         files.write_text(args.timings, files.to_json(fitted.timings))
     if fitted.result["steps"]:
         console.say(f"{fitted.result['steps']:,} steps, final loss {fitted.result['final_loss']:.3f} -> {args.out}")

@@ -78,6 +78,7 @@ def test_the_curves_are_shown_while_it_trains_and_a_stop_leaves_the_run_cache_wh
         try:
             wait_for(unchanged.root / "metrics/train_history.csv", process)
             assert not (unchanged.root / "data/model").exists()
+            assert (unchanged.root / "metrics/train_epochs.csv").exists()  # else DVC would draw the last run's
             plot = "metrics/train_history.csv"
             shown = json.loads(unchanged.run("dvc", "plots", "diff", "HEAD", "--json", "--targets", plot).stdout)
             assert set(shown["data"][plot][0]["revisions"]) == {"workspace", "HEAD"}

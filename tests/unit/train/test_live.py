@@ -117,11 +117,10 @@ def curves_in(folder: Path) -> Curves:
     return Curves(folder / "train.json", folder / "train_history.csv", folder / "train_epochs.csv", "new")
 
 
-def test_an_empty_table_waits_for_the_end(tmp_path: Path) -> None:
+def test_a_table_without_rows_is_there_too(tmp_path: Path) -> None:
+    """Else DVC takes the last run's from its cache, and draws it beside this run's curves."""
     curves = curves_in(tmp_path)
     curves.show({"steps": 1}, [], [])
-    assert {path.name for path in tmp_path.iterdir()} == {"train.json"}
-    curves.show({"steps": 1}, [], [], is_over=True)
     assert curves.history.read_text() == "step,epoch,loss,learning_rate,grad_norm\n"
     assert curves.epochs.read_text().startswith("epoch,step,calibration_loss")
 

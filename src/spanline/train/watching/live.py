@@ -80,13 +80,11 @@ class Curves:
     epochs: Path
     head: Literal["kept", "new"]  # where the span head came from
 
-    def show(self, result: Row, history: Sequence[Row], epochs: Sequence[Row], is_over: bool = False) -> None:
-        """Write them. Before the run is over, a table without rows is left out: DVC would find nothing to draw."""
+    def show(self, result: Row, history: Sequence[Row], epochs: Sequence[Row]) -> None:
+        """Write them, also a table that has no row yet: in the place of a missing file DVC would draw the last run's."""
         write_text(self.result, to_json({**result, "head": self.head}))
-        if history or is_over:
-            write_text(self.history, csv(HISTORY_COLUMNS, history))
-        if epochs or is_over:
-            write_text(self.epochs, csv(EPOCH_COLUMNS, epochs))
+        write_text(self.epochs, csv(EPOCH_COLUMNS, epochs))
+        write_text(self.history, csv(HISTORY_COLUMNS, history))
 
     def close(self) -> None:
         """Whole already."""
