@@ -81,7 +81,7 @@ class Curves:
     head: Literal["kept", "new"]  # where the span head came from
 
     def show(self, result: Row, history: Sequence[Row], epochs: Sequence[Row]) -> None:
-        """Write them, also a table that has no row yet: in the place of a missing file DVC would draw the last run's."""
+        """Write them, also a table without a row yet: in the place of a missing file DVC would draw the last run's."""
         write_text(self.result, to_json({**result, "head": self.head}))
         write_text(self.epochs, csv(EPOCH_COLUMNS, epochs))
         write_text(self.history, csv(HISTORY_COLUMNS, history))
