@@ -95,13 +95,13 @@ def test_the_curves_are_shown_while_it_trains_and_a_stop_leaves_the_run_cache_wh
 
 
 def wait_for(path: Path, process: subprocess.Popen[bytes]) -> None:
-    """Until the file is there; DVC removes that of the last run at first."""
+    """Until the table has a row; DVC removes that of the last run at first."""
     deadline = time.monotonic() + 300
     is_removed = False
     while time.monotonic() < deadline:
         assert process.poll() is None, "dvc repro has ended"
         is_removed = is_removed or not path.exists()
-        if is_removed and path.exists():
+        if is_removed and path.exists() and path.read_text().count("\n") > 1:
             return
         time.sleep(0.05)
     raise AssertionError(f"no {path} after five minutes")
