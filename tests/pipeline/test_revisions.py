@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import sys
+from pathlib import Path
 
 import pytest
 
@@ -11,11 +12,11 @@ from tests.pipeline.workspace import Workspace
 SPANLINE = (sys.executable, "-m", "spanline")
 
 
-def test_the_page_of_a_revision_has_the_questions_of_its_folder(reproduced: Workspace) -> None:
+def test_the_page_of_a_revision_has_the_questions_of_its_folder(reproduced: Workspace, tmp_path: Path) -> None:
     pages = []
     for name, shown in (("HEAD", "HEAD"), ("data/answers", "answers")):
-        reproduced.run(*SPANLINE, "report", name, "--out", "page.html", "--title", "same")
-        page = (reproduced.root / "page.html").read_text(encoding="utf-8")
+        reproduced.run(*SPANLINE, "report", name, "--out", str(tmp_path / "page.html"), "--title", "same")
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
         assert f"{shown}</th>" in page
         pages.append(page)
     of_revision, of_folder = ([line for line in page.splitlines() if "</th>" not in line] for page in pages)
@@ -23,16 +24,19 @@ def test_the_page_of_a_revision_has_the_questions_of_its_folder(reproduced: Work
     assert len(different) <= 1  # the packed columns, which hold the name
 
 
-def test_of_two_revisions_says_what_differs(reproduced: Workspace) -> None:
-    reproduced.run("dvc", "exp", "run", "-n", "shy", "-S", "postprocess.null_score_diff_threshold=-1.0")
-    reproduced.run("git", "checkout", "params.yaml", "dvc.lock", "metrics")
-    reproduced.run("dvc", "checkout")
-    reproduced.run(*SPANLINE, "report", "HEAD", "shy", "--out", "page.html")
-    page = (reproduced.root / "page.html").read_text(encoding="utf-8")
-    assert "<title>HEAD against shy</title>" in page
-    assert "postprocess.null_score_diff_threshold: calibrated -&gt; -1.0" in page
-    assert reproduced.run(*SPANLINE, "examples", "shy").stdout.startswith("## Right: ")
-    reproduced.run("dvc", "exp", "remove", "shy")
+def test_of_two_revisions_says_what_differs(reproduced: Workspace, tmp_path: Path) -> None:
+    name = "of-two-revisions"  # the clone is shared, and so are its experiments' names
+    reproduced.run("dvc", "exp", "run", "-n", name, "-S", "postprocess.null_score_diff_threshold=-1.0")
+    try:
+        reproduced.run("git", "checkout", "params.yaml", "dvc.lock", "metrics")
+        reproduced.run("dvc", "checkout")
+        reproduced.run(*SPANLINE, "report", "HEAD", name, "--out", str(tmp_path / "page.html"))
+        page = (tmp_path / "page.html").read_text(encoding="utf-8")
+        assert f"<title>HEAD against {name}</title>" in page
+        assert "postprocess.null_score_diff_threshold: calibrated -&gt; -1.0" in page
+        assert reproduced.run(*SPANLINE, "examples", name).stdout.startswith("## Right: ")
+    finally:
+        reproduced.run("dvc", "exp", "remove", name)
 
 
 @pytest.mark.parametrize(
