@@ -89,11 +89,7 @@ def test_content_counts_more_than_the_name(tmp_path: Path) -> None:
         ("a.csv", "question,text\nq,c\n", "a.csv, line 2: has no 'context'"),
         ("a.csv", 'question,context\n"q"x,c\n', "a.csv, after line 1: not CSV"),
         ("a.parquet", "PAR1", "a.parquet: is no whole parquet file"),
-        (
-            "a.txt",
-            "words",
-            "a.txt: neither its content nor its name (.json, .jsonl, .ndjson, .csv, ",
-        ),
+        ("a.txt", "words", "a.txt: neither its content nor its name (.json, .jsonl, .ndjson, .csv, "),
         ("a.json", "", "a.json: is empty (0 bytes)"),
         ("a.json", "<!DOCTYPE html><html>", "a.json: is an HTML page, not data"),
         ("a.jsonl", "version https://git-lfs.github.com/spec/v1\noid x", "a.jsonl: is a Git LFS pointer, not the file"),
