@@ -10,7 +10,7 @@ import sys
 import pytest
 import torch
 
-from spanline.model import processor
+from spanline.model import processor, products
 
 X86 = platform.machine().lower() in ("x86_64", "amd64")
 CAPABILITY = (
@@ -59,7 +59,7 @@ def test_every_library_has_its_variable(monkeypatch: pytest.MonkeyPatch) -> None
         monkeypatch.delenv(name, raising=False)
     processor.limit("avx2")
     found = {name: os.environ[name] for name in ("ATEN_CPU_CAPABILITY", "ONEDNN_MAX_CPU_ISA", "MKL_CBWR")}
-    assert found == {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "AVX2"}
+    assert found == {"ATEN_CPU_CAPABILITY": "avx2", "ONEDNN_MAX_CPU_ISA": "AVX2", "MKL_CBWR": "COMPATIBLE"}
     processor.limit("native")
     assert not set(processor.AVX2) & set(os.environ)
 
@@ -68,3 +68,14 @@ def test_a_gpu_is_named(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureF
     monkeypatch.setattr(torch.cuda, "get_device_name", lambda device: "Some GPU")
     processor.tell(torch.device("cuda"), "avx2")
     assert capsys.readouterr().err.startswith("computed on Some GPU: another kind of processor rounds otherwise")
+
+
+def test_a_torch_without_onednn_says_so(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]) -> None:
+    monkeypatch.setattr(platform, "machine", lambda: "x86_64")
+    monkeypatch.setattr(torch.backends.cpu, "get_cpu_capability", lambda: "AVX2")
+    monkeypatch.setattr(products, "are_onednns", lambda: False)
+    processor.tell(torch.device("cpu"), "avx2")
+    assert capsys.readouterr().err.startswith("computed on x86_64, AVX2: ")
+    monkeypatch.setattr(products, "are_onednns", lambda: True)
+    processor.tell(torch.device("cpu"), "avx2")
+    assert capsys.readouterr().err == ""
