@@ -11,6 +11,7 @@ Legend: a is (M, K), b is (K, N).
 
 from __future__ import annotations
 
+import os
 import warnings
 from typing import Any
 
@@ -27,6 +28,8 @@ def use_onednn(is_wanted: bool) -> None:
     _is_wanted = is_wanted and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not _is_wanted or _registered:
         return
+    # Every batch has its own M, and oneDNN keeps a kernel for each of the last 1,024 shapes otherwise: hundreds of MiB.
+    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
     library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():  # "Overriding a previously registered kernel": that is the purpose
         warnings.simplefilter("ignore", UserWarning)
