@@ -20,6 +20,9 @@ from torch import Tensor
 
 _registered: list[Any] = []  # torch forgets a kernel together with its Library
 _is_wanted = False
+# How many shapes oneDNN, and torch's layer over it, keep kernels of. Every batch has an M of its own: by default they
+# would keep 1,024 each, hundreds of MiB in a long run. A layer's shapes come back within one batch; 64 are enough.
+_KEPT_KERNELS = ("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "LRU_CACHE_CAPACITY")
 
 
 def use_onednn(is_wanted: bool) -> None:
@@ -28,8 +31,8 @@ def use_onednn(is_wanted: bool) -> None:
     _is_wanted = is_wanted and torch.backends.mkldnn.is_available()  # type: ignore[no-untyped-call]
     if not _is_wanted or _registered:
         return
-    # Every batch has its own M, and oneDNN keeps a kernel for each of the last 1,024 shapes otherwise: hundreds of MiB.
-    os.environ.setdefault("ONEDNN_PRIMITIVE_CACHE_CAPACITY", "128")
+    for variable in _KEPT_KERNELS:
+        os.environ.setdefault(variable, "64")
     library: Any = torch.library.Library("aten", "IMPL")  # type: ignore[no-untyped-call]
     with warnings.catch_warnings():  # "Overriding a previously registered kernel": that is the purpose
         warnings.simplefilter("ignore", UserWarning)
