@@ -14,7 +14,7 @@ from spanline.dataset.records import Example, GoldAnswer
 from spanline.report import questions, run
 from spanline.report.questions import KINDS, Run
 from spanline.slicing.kinds import question_word
-from tests.browser.waiting import wait_until
+from tests.browser.waiting import wait_for_text, wait_until
 from tests.make.project import tiny_examples
 from tests.make.reported import write_answers
 
@@ -98,11 +98,11 @@ def test_filters_together_show_their_count_and_score(tiny: tuple[Path, Run], vis
     inside = [e for e in tiny_examples() if question_word(e.question) == "what" and e.is_answerable]
     exact, f1 = (100 * sum(answered.scores[e.id][key] for e in inside) / len(inside) for key in (0, 1))
     expected = f"{exact:.1f} exact, {f1:.1f} F1 of {len(inside)} questions (answerable: yes; question word: what)"
-    assert page.locator("#summary span").text_content() == expected
+    wait_for_text(page, "#summary span", expected)
     again = visit(path, page.evaluate("location.hash"))  # the filter's link
     assert again.locator("#summary span").text_content() == expected
     page.fill("input[name=text]", inside[0].question[:15])
-    assert inside[0].question in page.locator(".row .asked").all_text_contents()
+    page.wait_for_selector(f".row .asked:text-is('{inside[0].question}')")
 
 
 def test_a_question_s_link_opens_it_with_its_gold_and_predicted_spans_marked(
@@ -131,7 +131,7 @@ def test_keys_go_through_the_questions(tiny: tuple[Path, Run], visit: Visit) -> 
     page.keyboard.press("2")
     for key, expected in (("j", 1), ("ArrowDown", 2), ("k", 1), ("ArrowUp", 0), ("k", 0)):
         page.keyboard.press(key)
-        assert page.locator(".detail h2").text_content() == errors[expected].question
+        wait_for_text(page, ".detail h2", errors[expected].question)
     page.keyboard.press("/")
     wait_until(page, "document.activeElement.name === 'text'")
     page.keyboard.type("zzzz")
@@ -140,7 +140,7 @@ def test_keys_go_through_the_questions(tiny: tuple[Path, Run], visit: Visit) -> 
     page.keyboard.press("x")
     wait_until(page, "document.querySelectorAll('.row').length > 0")
     page.keyboard.press("?")
-    assert page.locator("dialog").is_visible()
+    page.wait_for_selector("dialog[open]")
 
 
 def test_nothing_of_a_data_set_runs_and_all_of_it_is_shown(tmp_path: Path, visit: Visit) -> None:

@@ -15,3 +15,9 @@ def wait_until(page: Any, expression: str, arg: Any = None) -> None:
     while not page.evaluate(expression, arg):
         assert time.monotonic() < deadline, f"never true: {expression}"
         page.wait_for_timeout(20)
+
+
+def wait_for_text(page: Any, selector: str, text: str) -> None:
+    """Until the first element of `selector` says `text`: a key or a filter changes the address, and the page follows a
+    moment later."""
+    wait_until(page, "([selector, text]) => document.querySelector(selector)?.textContent === text", [selector, text])

@@ -145,7 +145,7 @@ def stage_at_work(workspace: Workspace, repro: subprocess.Popen[bytes], name: st
     while time.monotonic() < deadline:
         assert repro.poll() is None, f"dvc repro ended before {name} was seen"
         for lock in workspace.root.glob(f".scratch/{name}/*/lock"):
-            with contextlib.suppress(OSError, ValueError):
+            with contextlib.suppress(OSError, ValueError, IndexError):  # it is empty before it has its holder's number
                 return int(lock.read_text().split()[0])
         time.sleep(0.001)
     raise AssertionError(f"{name} does not start")
