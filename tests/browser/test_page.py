@@ -143,6 +143,18 @@ def test_keys_go_through_the_questions(tiny: tuple[Path, Run], visit: Visit) -> 
     page.wait_for_selector("dialog[open]")
 
 
+def test_keys_faster_than_the_browser_s_events_are_all_heeded(tiny: tuple[Path, Run], visit: Visit) -> None:
+    path, answered = tiny
+    page = visit(path)
+    press = """for (const key of keys)
+      document.body.dispatchEvent(new KeyboardEvent('keydown', { key, bubbles: true, cancelable: true }));"""
+    first = f"keys => {{ {press} return document.querySelector('.detail h2').textContent; }}"
+    assert page.evaluate(first, ["2", "j", "j", "k", "j"]) == by_confidence(answered, KINDS[1:])[2].question
+    assert page.evaluate(f"keys => {{ {press} return document.activeElement.name; }}", ["1", "/"]) == "text"
+    page.go_back()
+    wait_until(page, "!document.getElementById('overview').hidden")
+
+
 def test_nothing_of_a_data_set_runs_and_all_of_it_is_shown(tmp_path: Path, visit: Visit) -> None:
     examples = hostile_examples()
     path, [answered] = write_page(tmp_path, examples)
@@ -201,8 +213,7 @@ def test_two_runs_side_by_side(tmp_path: Path, visit: Visit) -> None:
     shown = page.locator(".flips li").all_text_contents()
     assert [" ".join(text.split()[:-2]) for text in shown] == [f"{name} {count}" for name, count in counts.items()]
     page.click(".flips a:has-text('only B right')")
-    page.wait_for_selector(".row")
-    assert page.locator(".row").count() == counts["only B right"]
+    wait_until(page, "count => document.querySelectorAll('.row').length === count", counts["only B right"])
     assert page.locator(".detail .nbest").count() == 2
     assert page.locator(".box.run0 .badge").text_content() != "right"
     assert page.locator(".box.run1 .badge").text_content() == "right"
@@ -218,7 +229,7 @@ def test_on_a_phone_a_question_covers_the_list_and_goes_back(tiny: tuple[Path, R
     assert not page.locator(".list").is_visible()
     assert page.evaluate("document.documentElement.scrollWidth") <= 390
     page.click(".back")
-    assert page.locator(".row").first.is_visible()
+    page.locator(".row").first.wait_for(state="visible")
 
 
 def test_dark_mode_is_dark(tiny: tuple[Path, Run], visit: Visit) -> None:

@@ -495,26 +495,31 @@ function bringIntoView() {
   if ((place + 1) * ROW > list.scrollTop + list.clientHeight) list.scrollTop = (place + 1) * ROW - list.clientHeight;
 }
 
+// To an address, shown at once: "hashchange" comes later, and a key pressed before it would act on the old question.
+function go(hash, replace) {
+  if (replace) history.replaceState(null, "", hash); else if (location.hash !== hash) history.pushState(null, "", hash);
+  show();
+}
+
 function changeFilter(name, value, replace) {
   const query = withValue(withValue(usual(route().query), "id", ""), name, value);
-  if (replace) { history.replaceState(null, "", address(query)); show(); } else location.hash = address(query);
+  go(address(query), replace);
 }
 
 function move(by) {
   const place = shown.indexOf(current);
   const next = shown[place < 0 ? 0 : place + by];
   if (next === undefined) return;
-  history.replaceState(null, "", address(withValue(route().query, "id", data.id[next])));
-  show();
+  go(address(withValue(route().query, "id", data.id[next])), true);
 }
 
 const KEYS = {
   j: () => move(1), ArrowDown: () => move(1), k: () => move(-1), ArrowUp: () => move(-1),
-  "/": () => { const { tab } = route(); if (tab !== "questions") location.hash = "#questions"; setTimeout(() => $("filters").elements.text.focus(), 0); },
-  x: () => { location.hash = "#questions"; },
-  Escape: () => { if (route().query.has("id")) location.hash = address(withValue(route().query, "id", "")); },
+  "/": () => { if (route().tab !== "questions") go("#questions"); $("filters").elements.text.focus(); },
+  x: () => go("#questions"),
+  Escape: () => { if (route().query.has("id")) go(address(withValue(route().query, "id", ""))); },
   "?": () => $("help").showModal(),
-  1: () => { location.hash = "#overview"; }, 2: () => { location.hash = "#questions"; }, 3: () => { location.hash = "#data"; },
+  1: () => go("#overview"), 2: () => go("#questions"), 3: () => go("#data"),
 };
 
 function pressed(event) {
