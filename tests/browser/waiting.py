@@ -18,6 +18,6 @@ def wait_until(page: Any, expression: str, arg: Any = None) -> None:
 
 
 def wait_for_text(page: Any, selector: str, text: str) -> None:
-    """Until the first element of `selector` says `text`: a key or a filter changes the address, and the page follows a
-    moment later."""
+    """Until the first element of `selector` says `text`: after a link is clicked the page follows the address a moment
+    later."""
     wait_until(page, "([selector, text]) => document.querySelector(selector)?.textContent === text", [selector, text])
