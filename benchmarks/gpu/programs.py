@@ -117,7 +117,7 @@ def several(work: Work) -> Iterator[Line]:
     changes = {"epochs": 2.0, "dropout": 0.0, "batch_size": 8, "micro_batch_size": 4}
     folder = project(work, "several", 1e9, **changes)
     path = folder / "params.yaml"
-    path.write_text(path.read_text().replace('"cuda:0"', '"auto"'))  # each process its own GPU
+    path.write_text(path.read_text().replace('"device": "cuda"', '"device": "auto"'))  # each process its own GPU
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count))
     code, said = finish(start(folder, *launcher, "-m", "stages.train", *ARGUMENTS))
     name = f"torchrun, {count} process{'es' if count > 1 else ''}"

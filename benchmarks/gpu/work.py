@@ -200,7 +200,11 @@ def project(work: Work, name: str, every_min: float, **changes: Any) -> Path:
     content = {
         "environment": {library: version(library).split("+")[0] for library in ("pyarrow", "torch", "transformers")},
         "train": train_params(**changes).model_dump(),
-        "runtime": {**QUIET.model_dump(), "device": str(work.device), "checkpoint_every_min": every_min},
+        "runtime": {
+            **QUIET.model_dump(),
+            "device": str(work.device).removesuffix(":0"),
+            "checkpoint_every_min": every_min,
+        },
     }
     (folder / "params.yaml").write_text(json.dumps(content, indent=1))  # JSON is YAML
     return folder

@@ -32,12 +32,18 @@ def lengths(count: int) -> list[int]:
 
 
 def train(
-    checkpoint: Path, data: Features, p: TrainParams, points: Path, runtime: Runtime = QUIET, calibration: int = 0
+    checkpoint: Path,
+    data: Features,
+    p: TrainParams,
+    points: Path,
+    runtime: Runtime = QUIET,
+    calibration: int = 0,
+    device: torch.device = CPU,
 ) -> tuple[SpanModel, Report]:
     """The model and how its training went; the first `calibration` features are also those to look at."""
     spans = span_model.pretrained(checkpoint, p.seed, p.dropout)
-    return spans, run.fit(spans, data, data.take(np.arange(calibration)), p, runtime, CPU, ALONE, points)
+    return spans, run.fit(spans, data, data.take(np.arange(calibration)), p, runtime, device, ALONE, points)
 
 
 def weights(spans: SpanModel) -> bytes:
-    return b"".join(tensor.numpy().tobytes() for tensor in spans.state_dict().values())
+    return b"".join(tensor.cpu().numpy().tobytes() for tensor in spans.state_dict().values())

@@ -61,16 +61,30 @@ def multiplies_bfloat16() -> bool:
 
 
 def find(name: str) -> torch.device:
-    """The device that `runtime.device` or an option names; auto is the GPU if there is one."""
+    """The device that `runtime.device` or an option names; auto is the GPU if there is one. Of several processes that
+    torchrun started here, `auto` and `cuda` give each a GPU of its own."""
     if name == "auto":
-        return torch.device("cuda", local_rank()) if torch.cuda.is_available() else torch.device("cpu")
+        name = "cuda" if torch.cuda.is_available() else "cpu"
     try:
-        device = torch.device(name)
+        device = _of_this_process(torch.device(name))
         torch.empty(0, device=device)
     except (RuntimeError, AssertionError) as error:
         what = f"'runtime.device' is {name!r}, which torch can't use here ({str(error).splitlines()[0]})"
         raise SpanlineError("params.yaml", what, "set it to auto, cpu, cuda, cuda:1 or mps") from None
     return device
+
+
+def _of_this_process(device: torch.device) -> torch.device:
+    """`device`, with the number that a GPU always needs; SpanlineError where processes would share one."""
+    if device.type != "cuda":
+        return device
+    if device.index is not None and local_size() > 1:
+        what = f"'runtime.device' is '{device}', one GPU for the {local_size()} processes that torchrun started here"
+        raise SpanlineError("params.yaml", what, "set it to auto, which gives each its own")
+    if device.index is None and local_rank() >= torch.cuda.device_count() > 0:
+        what = f"started {local_size()} processes on a machine with {torch.cuda.device_count()} GPUs"
+        raise SpanlineError("torchrun", what, "start one for each: --nproc-per-node gpu")
+    return device if device.index is not None else torch.device("cuda", local_rank())
 
 
 def arithmetic(device: torch.device, precision: Precision) -> contextlib.AbstractContextManager[None]:

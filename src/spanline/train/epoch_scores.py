@@ -24,15 +24,16 @@ def evaluate(
 ) -> dict[str, float]:
     """Means over the features (N > 0): the loss that training minimises, how often the best start and the best end are
     the labels, and the overlap in tokens of the best span with the labelled one. The model is put back to training."""
-    totals = torch.zeros(len(NAMES), dtype=torch.float64, device=device)
+    totals = torch.zeros(len(NAMES), dtype=torch.float64)  # in host memory: not every device has float64
     model.eval()
     with torch.inference_mode():
         for rows in batches.within_token_limit(data.lengths, tokens_per_batch)[group.rank :: group.size]:
             batch = batches.collate(data, rows, model.pad_token_id).to(device)
             with arithmetic(device, precision):
                 start_BT, end_BT = model(batch)
-            totals += torch.stack([part.double().sum() for part in _measures(start_BT, end_BT, batch)])
+            totals += torch.stack([part.cpu().double().sum() for part in _measures(start_BT, end_BT, batch)])
     model.train()
+    totals = totals.to(device) if group.size > 1 else totals  # where processes can add them up
     group.sum(totals)
     return dict(zip(NAMES, (totals / len(data)).tolist(), strict=True))
 

@@ -12,6 +12,7 @@ import torch
 from torch import Tensor
 
 from spanline.common.console import Progress
+from spanline.common.memory import is_out_of_memory
 from spanline.model.device import matmul_flops_per_s, peak_memory_bytes, synchronize
 from spanline.model.distributed import Group
 from spanline.model.span_model import SpanModel
@@ -84,7 +85,8 @@ class Clock:
         """For a file that nothing depends on."""
         counts, elapsed_s = self._since_start()
         flops_per_s = _flops(self._state.model, counts) / elapsed_s / self._group.size
-        reachable = matmul_flops_per_s(self._device, self._plan.p.precision)
+        peak_memory = peak_memory_bytes(self._device)  # before the large matrices
+        reachable = self._reachable()
         return {
             "device": str(self._device),
             "processes": self._group.size,
@@ -95,11 +97,22 @@ class Clock:
             "features_per_s": round(counts["features"] / elapsed_s, 2),
             "tokens_per_s": round(counts["tokens"] / elapsed_s, 1),
             "padding_share": round(_padding_share(counts), 4),
-            "peak_memory_mib": round(peak_memory_bytes(self._device) / 2**20),
+            "peak_memory_mib": round(peak_memory / 2**20),
             "gflops_per_s": round(flops_per_s / 1e9, 2),  # of the model's own arithmetic, a process
-            "matmul_gflops_per_s": round(reachable / 1e9, 2),  # of a large matrix product, measured at the end
-            "mfu": round(flops_per_s / reachable, 4),
+            # of a large matrix product, measured at the end
+            "matmul_gflops_per_s": None if reachable is None else round(reachable / 1e9, 2),
+            "mfu": None if reachable is None else round(flops_per_s / reachable, 4),
         }
+
+    def _reachable(self) -> float | None:
+        """Of a matrix product, per second; None where the device has no memory left to measure it: the model is whole
+        by now, and no figure is worth its loss."""
+        try:
+            return matmul_flops_per_s(self._device, self._plan.p.precision)
+        except Exception as error:
+            if not is_out_of_memory(error):
+                raise
+            return None
 
 
 def _flops(model: SpanModel, counts: dict[str, int]) -> float:
@@ -118,7 +131,7 @@ def _padding_share(counts: dict[str, int]) -> float:
 
 def result(state: State, plan: Plan) -> dict[str, Any]:
     """For metrics/train.json; of a run that goes on, what there is so far. Without a step there is no loss: null."""
-    last_S = state.loss_S[max(0, state.step - FINAL_LOSS_STEPS) : state.step].double()
+    last_S = state.loss_S[max(0, state.step - FINAL_LOSS_STEPS) : state.step].cpu().double()
     return {
         "steps": state.step,
         "epochs": state.step / max(plan.steps_per_epoch, 1),

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import pytest
@@ -40,6 +41,23 @@ def test_speeds_have_the_share_of_what_the_machine_can_do(
     assert found.timings["features_per_s"] == found.timings["features"] == 16
     assert found.timings["mfu"] == pytest.approx(flops(spans, lengths(8), epochs=2) / 1e9, abs=1e-4)
     assert found.timings["gflops_per_s"] == pytest.approx(found.timings["mfu"], abs=0.01)
+
+
+def test_the_measure_of_the_machine_costs_neither_the_run_nor_its_peak(
+    checkpoint: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    """Its matrices are large for a GPU that others use too."""
+    peaks = [2**30]
+
+    def measured(*_: Any) -> float:
+        peaks.append(2**40)
+        raise torch.OutOfMemoryError("CUDA out of memory")
+
+    monkeypatch.setattr(report, "matmul_flops_per_s", measured)
+    monkeypatch.setattr(report, "peak_memory_bytes", lambda device: peaks[-1])
+    timings = train(checkpoint, make_features(lengths(8)), params(), tmp_path)[1].timings
+    assert len(peaks) == 2
+    assert (timings["mfu"], timings["matmul_gflops_per_s"], timings["peak_memory_mib"]) == (None, None, 1024)
 
 
 def flops(spans: SpanModel, tokens: list[int], epochs: int) -> float:
