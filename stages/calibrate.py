@@ -35,7 +35,7 @@ def main() -> None:
     all_logits = logits.read(args.logits, manifest)
     best = search_split(features.read(manifest), all_logits, read_contexts(args.squad), 1, search)
 
-    report = run.calibrate(best.rows(), read_gold(args.squad), p.metric)
+    report = run.calibrate(best.rows(), read_gold(args.squad), p)
 
     write_text(args.out, to_json({**report.to_content(), MODEL: logits.model_of(args.logits)}))
     for line in filter(None, (limits.line(limits.limits(manifest, search)), run.summary(report))):

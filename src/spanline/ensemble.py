@@ -79,9 +79,8 @@ def write(members: Sequence[Member], params_path: Path, out: Path) -> str:
             )
             for split in SPLITS
         }
-        report = calibrate.calibrate(
-            found["calibration"].rows(), read_gold(first.squad["calibration"]), how_to_calibrate.metric
-        )
+        gold = read_gold(first.squad["calibration"])
+        report = calibrate.calibrate(found["calibration"].rows(), gold, how_to_calibrate)
         content = {**report.to_content(), MODEL: logits.model_of(folder / "logits" / "calibration")}
         (folder / "calibration.json").write_text(files.to_json(content), encoding="utf-8")
         calibration = Calibration.read(folder / "calibration.json")  # rounded as postprocess reads it

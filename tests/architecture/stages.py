@@ -17,6 +17,7 @@ SECTIONS = {
     "predict.tokens_per_batch": PREDICT | {"report"},
     "answer_search.max_answer_length": {"calibrate", "postprocess", "report"},
     "calibrate.metric": {"calibrate", "report"},
+    "calibrate.unanswerable_share": {"calibrate", "report"},
     "postprocess.n_best_size": {"postprocess", "report"},
     "score.seed": {"score", "report"},
     "environment.datasets": {"download"},

@@ -234,7 +234,7 @@ def write_params(folder: Path, **sections: Any) -> None:
     content: dict[str, Any] = {
         "featurize": FEATURIZE,
         "answer_search": {"max_answer_length": 60, "max_context": False, "top_n": None},
-        "calibrate": {"metric": "f1"},
+        "calibrate": {"metric": "f1", "unanswerable_share": None},
         "postprocess": {"n_best_size": 5, "null_score_diff_threshold": "calibrated"},
         "score": {"seed": 17, "bootstrap_resamples": 100, "calibration_bins": 15},
         "environment": {name: version(name).split("+")[0] for name in names},

@@ -58,6 +58,7 @@ def test_leaves_one_file(project: Path) -> None:
     assert set(result) == {
         "questions",
         "metric",
+        "unanswerable_share",
         "f1_at_threshold",
         "f1_at_0",
         "null_score_diff_threshold",
@@ -74,13 +75,14 @@ def test_leaves_one_file(project: Path) -> None:
     assert lines[-1].startswith("done in ")
 
 
-def test_same_inputs_same_bytes_and_the_metric_matters(project: Path) -> None:
+def test_same_inputs_same_bytes_and_the_params_matter(project: Path) -> None:
     hashes = []
-    for metric in ("f1", "f1", "exact"):
-        write_params(project, calibrate={"metric": metric})
+    for metric, share in (("f1", None), ("f1", None), ("exact", None), ("f1", 0.9)):
+        write_params(project, calibrate={"metric": metric, "unanswerable_share": share})
         assert run_stage(project, "calibrate", *OPTIONS)[0] == 0
         hashes.append(files.sha256(project / "data" / "calibration.json"))
-    assert hashes[0] == hashes[1] != hashes[2]
+    assert hashes[0] == hashes[1]
+    assert len(set(hashes)) == 3
 
 
 def test_an_empty_split_has_no_threshold(tmp_path: Path) -> None:
@@ -148,6 +150,11 @@ def test_a_flipped_byte_is_one_line(project: Path) -> None:
             "unknown key 'answer_search.max_answer_lenght'; did you mean 'max_answer_length'?",
         ),
         ({"calibrate": {"metric": "F1"}}, "'calibrate.metric' is 'F1', which should be 'f1' or 'exact'; change it"),
+        (
+            {"calibrate": {"unanswerable_share": 50.0}},
+            "'calibrate.unanswerable_share' is 50.0, which should be less than 1",
+        ),
+        ({"calibrate": {"unanswerable_share": 0.0}}, "'calibrate.unanswerable_share' is 0.0, which should be greater"),
     ],
 )
 def test_params_that_cannot_be_are_one_line(project: Path, changes: dict[str, Any], expected: str) -> None:

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from typing import Literal
+from typing import Annotated, Literal
+
+from pydantic import Field
 
 from spanline.common.params import Section
 
@@ -11,3 +13,5 @@ class CalibrateParams(Section):
     """How the threshold is chosen."""
 
     metric: Literal["f1", "exact"]  # what the threshold maximises, as a mean over the calibration split
+    # of the questions that the threshold is for; None: as many as the calibration split has
+    unanswerable_share: Annotated[float, Field(gt=0, lt=1)] | None

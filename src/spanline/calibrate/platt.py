@@ -11,7 +11,7 @@ from typing import NamedTuple
 import numpy as np
 from numpy.typing import ArrayLike
 from scipy.optimize import root
-from scipy.special import expit
+from scipy.special import expit, logit
 
 from spanline.calibrate.threshold import Flags, Floats
 
@@ -28,9 +28,15 @@ class NoAnswerFit(NamedTuple):
     fallback_reason: str | None  # None: fitted. Else: why slope 1 and intercept 0 were taken instead
 
 
-def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike) -> NoAnswerFit:
+def fit_no_answer_probability(
+    score_diff: ArrayLike, is_unanswerable: ArrayLike, share: float | None = None
+) -> NoAnswerFit:
     """Slope and intercept of P(no answer) as a logistic function of score_diff; questions without a legal span
     (score_diff inf) take no part.
+
+    `share`: of unanswerable questions where it will be used, if that is another than here. The fit's odds are taken
+    times the ratio of the odds of the two shares (Saerens, Latinne & Decaestecker 2002), which is right where the
+    questions of either kind are alike in both places.
 
     The slope must rise, for na_prob has to sort as score_diff does. Slope 1 and intercept 0, with the reason, where
     either class has fewer than MIN_ROWS_PER_CLASS questions with a legal span, where all score_diffs are equal, where
@@ -48,6 +54,8 @@ def fit_no_answer_probability(score_diff: ArrayLike, is_unanswerable: ArrayLike)
     slope, intercept = fit
     if slope < MIN_SLOPE:
         return NoAnswerFit(1.0, 0.0, f"the fitted slope, {slope:.3g} per logit, does not rise")
+    if share is not None:
+        intercept = _rounded(intercept + float(logit(share) - logit(y.mean())))
     return NoAnswerFit(slope, intercept, None)
 
 

@@ -6,35 +6,54 @@ from collections.abc import Mapping, Sequence
 
 import numpy as np
 
+from spanline.calibrate.params import CalibrateParams
 from spanline.calibrate.platt import fit_no_answer_probability
 from spanline.calibrate.threshold import best_threshold
+from spanline.common.errors import SpanlineError
 from spanline.no_answer.calibration import UNKNOWN, Calibration, CalibrationReport
 from spanline.search.nbest import Found
 from spanline.squad_v2.scores import normalize, question_scores
 from spanline.storage.ragged import Array
 
 
-def calibrate(found: Sequence[Found], gold: Mapping[str, Sequence[str]], metric: str) -> CalibrationReport:
-    """The threshold with the best `metric` (f1 or exact) on these questions, and the fitted probability.
+def calibrate(found: Sequence[Found], gold: Mapping[str, Sequence[str]], p: CalibrateParams) -> CalibrationReport:
+    """The threshold with the best `p.metric` on these questions, weighted to `p.unanswerable_share`, and the fitted
+    probability.
 
     `gold`: the gold answers of each question id. Without questions: no threshold, and the plain logistic curve.
+    SpanlineError where a share is wanted and all questions are of one kind.
     """
     usable = [f for f in found if f.spans]  # a question without a legal span is answered "" at any threshold
     if not usable:
-        return CalibrationReport(UNKNOWN, 0, metric, None, None, "no questions")
+        return CalibrationReport(UNKNOWN, 0, p.metric, p.unanswerable_share, None, None, "no questions")
     score_diff = np.array([f.score_diff for f in usable])
     # "" earns 1 also for an answerable question whose gold answers all normalize to nothing
     is_answerable = np.array([any(map(normalize, gold[f.id])) for f in usable])
-    earned = _earned(usable, gold, metric)
-    threshold = best_threshold(score_diff, earned, is_answerable)
-    fit = fit_no_answer_probability(score_diff, ~is_answerable)
+    earned = _earned(usable, gold, p.metric)
+    weight = _weights(is_answerable, p.unanswerable_share)
+    threshold = best_threshold(score_diff, earned, is_answerable, weight)
+    fit = fit_no_answer_probability(score_diff, ~is_answerable, p.unanswerable_share)
 
     def percent_at(applied: float) -> float:
-        return 100.0 * float(np.where(score_diff > applied, ~is_answerable, earned).mean())
+        return 100.0 * float(np.average(np.where(score_diff > applied, ~is_answerable, earned), weights=weight))
 
     calibration = Calibration(threshold, fit.slope, fit.intercept)
-    at_threshold, at_0 = percent_at(threshold), percent_at(0.0)
-    return CalibrationReport(calibration, len(usable), metric, at_threshold, at_0, fit.fallback_reason)
+    scores = percent_at(threshold), percent_at(0.0)
+    return CalibrationReport(calibration, len(usable), p.metric, p.unanswerable_share, *scores, fit.fallback_reason)
+
+
+def _weights(is_answerable: Array, unanswerable_share: float | None) -> Array | None:
+    """(Q,) 0..1, of each question, so that the unanswerable ones weigh that share of all; None: all alike."""
+    if unanswerable_share is None:
+        return None
+    found = 1.0 - float(is_answerable.mean())
+    if found in (0.0, 1.0):
+        what = f"is {unanswerable_share:g}, but no calibration question is {'' if found else 'un'}answerable"
+        todo = "set it to null, or calibrate on questions of both kinds"
+        raise SpanlineError("params.yaml", f"'calibrate.unanswerable_share' {what}", todo)
+    weight = np.where(is_answerable, (1.0 - unanswerable_share) / (1.0 - found), unanswerable_share / found)
+    relative: Array = weight / weight.max()
+    return relative
 
 
 def _earned(found: Sequence[Found], gold: Mapping[str, Sequence[str]], metric: str) -> Array:
@@ -48,7 +67,9 @@ def summary(report: CalibrationReport) -> str:
     threshold = report.calibration.null_score_diff_threshold
     if threshold is None:
         return "no calibration questions: no threshold"
+    share = report.unanswerable_share
+    mixed = "" if share is None else f", weighted to {share:.0%} unanswerable"
     return (
         f"threshold {threshold:.4f} logits: {report.metric} {report.at_threshold:.2f} "
-        f"on {report.questions:,} calibration questions, against {report.at_0:.2f} at 0"
+        f"on {report.questions:,} calibration questions{mixed}, against {report.at_0:.2f} at 0"
     )

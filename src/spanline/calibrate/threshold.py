@@ -18,11 +18,14 @@ Flags = NDArray[np.bool_]
 _UNITS = 2.0**40  # of a question's score: sums in whole units are exact below 8 million questions
 
 
-def best_threshold(score_diff: ArrayLike, span_score: ArrayLike, is_answerable: ArrayLike) -> float:
+def best_threshold(
+    score_diff: ArrayLike, span_score: ArrayLike, is_answerable: ArrayLike, weight: ArrayLike | None = None
+) -> float:
     """The null_score_diff_threshold (logits) of the highest mean score when "" is given exactly for score_diff > it.
 
     `span_score` is what a question earns with its best span (exact or f1, 0..1), for unanswerable ones as well: 0, or
-    1 if the span normalizes to nothing. `is_answerable` is False where "" is right, which then earns 1.
+    1 if the span normalizes to nothing. `is_answerable` is False where "" is right, which then earns 1. `weight`: of
+    each question in the mean, 0..1; None: all alike.
 
     Equal score_diffs are answered together or not at all. Between two neighbouring score_diffs the threshold lies
     midway; to answer nothing it is one logit below the lowest, to answer everything one above the highest. Of several
@@ -34,7 +37,10 @@ def best_threshold(score_diff: ArrayLike, span_score: ArrayLike, is_answerable: 
     if not legal.any():
         return 0.0
     levels, level_of_row = np.unique(diff[legal], return_inverse=True)
-    is_best = _best_cuts(level_of_row, score[legal] - ~answerable[legal], len(levels))
+    gain = score[legal] - ~answerable[legal]
+    if weight is not None:
+        gain = gain * _floats("weight", weight)[legal]
+    is_best = _best_cuts(level_of_row, gain, len(levels))
     candidates = _cut_thresholds(levels)[is_best]
     return float(candidates[np.argmin(np.abs(candidates))])
 

@@ -64,6 +64,7 @@ class CalibrationReport:
     calibration: Calibration
     questions: int  # with a legal span: the others are answered "" at any threshold
     metric: str  # f1 or exact: what the threshold maximises
+    unanswerable_share: float | None  # to which the questions were weighted; None: as they are
     at_threshold: float | None  # that metric on the calibration split, percent; None without questions
     at_0: float | None  # the same at threshold 0
     fallback_reason: str | None  # why slope and intercept are the plain curve's, if they are
@@ -74,6 +75,7 @@ class CalibrationReport:
         return {
             "questions": self.questions,
             "metric": self.metric,
+            "unanswerable_share": self.unanswerable_share,
             "fallback_reason": self.fallback_reason,
             **asdict(self.calibration),
             **{name: score for name, score in scores.items() if score is not None},

@@ -30,10 +30,11 @@ def test_a_calibration_is_read_back(tmp_path: Path) -> None:
 
 
 def test_the_stage_writes_what_the_reader_reads(tmp_path: Path) -> None:
-    report = CalibrationReport(CALIBRATION, 3, "f1", 66.5, 60.0, None)
+    report = CalibrationReport(CALIBRATION, 3, "f1", 0.5, 66.5, 60.0, None)
     assert report.to_content() == {
         "questions": 3,
         "metric": "f1",
+        "unanswerable_share": 0.5,
         "f1_at_threshold": 66.5,
         "f1_at_0": 60.0,
         "fallback_reason": None,
