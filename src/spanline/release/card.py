@@ -161,10 +161,17 @@ def _limits(facts: Facts) -> str:
 - English only, and texts like those of its training data; elsewhere the scores above say little.
 - Texts beyond {facts.params["featurize"]["max_length"]} tokens are read in overlapping windows: an answer whose reasons
   lie far apart is found by luck.
-- The threshold and the probability of no answer are tuned to the share of unanswerable questions in the calibration
-  split. Where that share is another, they are off.
+- The threshold and the probability of no answer are tuned to {_expected(facts)}.
+  Where that share is another, they are off.
 - It has the prejudices of the texts that its encoder was trained on. Nothing was done against them.
 """
+
+
+def _expected(facts: Facts) -> str:
+    share = facts.params["calibrate"].get("unanswerable_share")  # of dvc.lock, which may be older than the key
+    if share is None:
+        return "the share of unanswerable questions in the calibration split"
+    return f"the calibration split weighted to {share:.0%} unanswerable questions"
 
 
 def _licences(facts: Facts) -> str:
