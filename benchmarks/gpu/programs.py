@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import csv
+import json
 import os
 import shlex
 import signal
@@ -117,7 +118,9 @@ def several(work: Work) -> Iterator[Line]:
     changes = {"epochs": 2.0, "dropout": 0.0, "batch_size": 8, "micro_batch_size": 4}
     folder = project(work, "several", 1e9, **changes)
     path = folder / "params.yaml"
-    path.write_text(path.read_text().replace('"device": "cuda"', '"device": "auto"'))  # each process its own GPU
+    content = json.loads(path.read_text())
+    content["runtime"]["device"] = "auto" if work.on_gpu else "cpu"  # each process its own GPU, whichever was named
+    path.write_text(json.dumps(content, indent=1))
     launcher = ("-m", "torch.distributed.run", "--standalone", "--nproc-per-node", str(count))
     code, said = finish(start(folder, *launcher, "-m", "stages.train", *ARGUMENTS))
     name = f"torchrun, {count} process{'es' if count > 1 else ''}"

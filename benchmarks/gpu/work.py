@@ -202,7 +202,7 @@ def project(work: Work, name: str, every_min: float, **changes: Any) -> Path:
         "train": train_params(**changes).model_dump(),
         "runtime": {
             **QUIET.model_dump(),
-            "device": str(work.device).removesuffix(":0"),
+            "device": str(work.device).removesuffix(":0"),  # `cuda`, as people write it
             "checkpoint_every_min": every_min,
         },
     }

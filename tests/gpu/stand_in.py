@@ -67,6 +67,7 @@ class _Factories(TorchDispatchMode):
 
 
 def _run(op: Any, args: Any, kwargs: dict[str, Any]) -> Any:
+    """The operation on the CPU; its results are on DEVICE where that is named or the inputs are there."""
     name = op._schema.name
     given = tree_leaves((args, kwargs))
     tensors = [leaf for leaf in given if isinstance(leaf, Tensor)]

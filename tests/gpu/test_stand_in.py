@@ -157,7 +157,7 @@ def test_answers_are_those_of_a_cpu(encoder: Any, model: Path, gpu: torch.device
     assert found == expected
 
 
-@pytest.mark.parametrize(("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:0", 0)])
+@pytest.mark.parametrize(("name", "index"), [("auto", 0), ("cuda", 0), ("cuda:1", 1)])
 def test_a_gpu_has_a_number_by_whatever_name(
     name: str, index: int, gpu: torch.device, monkeypatch: pytest.MonkeyPatch
 ) -> None:

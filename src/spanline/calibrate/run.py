@@ -68,7 +68,7 @@ def summary(report: CalibrationReport) -> str:
     if threshold is None:
         return "no calibration questions: no threshold"
     share = report.unanswerable_share
-    mixed = "" if share is None else f", weighted to {share:.0%} unanswerable"
+    mixed = "" if share is None else f", weighted to {100 * share:g} % unanswerable"
     return (
         f"threshold {threshold:.4f} logits: {report.metric} {report.at_threshold:.2f} "
         f"on {report.questions:,} calibration questions{mixed}, against {report.at_0:.2f} at 0"

@@ -171,7 +171,7 @@ def _expected(facts: Facts) -> str:
     share = facts.params["calibrate"].get("unanswerable_share")  # of dvc.lock, which may be older than the key
     if share is None:
         return "the share of unanswerable questions in the calibration split"
-    return f"the calibration split weighted to {share:.0%} unanswerable questions"
+    return f"the calibration split weighted to {100 * share:g} % unanswerable questions"
 
 
 def _licences(facts: Facts) -> str:

@@ -164,4 +164,4 @@ def test_a_share_of_what_is_not_there_is_one_line(gold: list[str], kind: str) ->
 
 def test_the_summary_says_what_it_was_weighted_to() -> None:
     rows, gold = mixed(1, 4, 2)
-    assert ", weighted to 50% unanswerable, against " in run.summary(run.calibrate(rows, gold, how("f1", 0.5)))
+    assert ", weighted to 12.5 % unanswerable, against " in run.summary(run.calibrate(rows, gold, how("f1", 0.125)))

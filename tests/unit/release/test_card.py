@@ -25,7 +25,10 @@ def test_too_few_articles() -> None:
 @pytest.mark.parametrize(
     ("calibrate", "expected"),
     [
-        ({"metric": "f1", "unanswerable_share": 0.25}, "the calibration split weighted to 25% unanswerable questions"),
+        (
+            {"metric": "f1", "unanswerable_share": 0.125},
+            "the calibration split weighted to 12.5 % unanswerable questions",
+        ),
         ({"metric": "f1", "unanswerable_share": None}, "the share of unanswerable questions in the calibration split"),
         ({"metric": "f1"}, "the share of unanswerable questions in the calibration split"),  # an older dvc.lock
     ],
